@@ -1,0 +1,140 @@
+"""The application: routes, what starts and stops with it, health, and the page for browsers."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from litestar import Litestar, Response, get
+from litestar.datastructures import State
+from litestar.status_codes import HTTP_200_OK, HTTP_503_SERVICE_UNAVAILABLE
+
+from api.auth import Authenticator, directory_of
+from api.context import Context
+from api.documents import Documents
+from api.http import GraphQLAnswer, GraphQLEndpoint, GraphQLRequest, Headers, Reply, graphql_route
+from api.operation import Operations
+from api.schema import build_schema
+from api.settings import Settings
+from db.actor import Actor
+from db.embedder import Embedder, from_name
+from db.engine import DatabaseUnavailableError, Urls, check_ready, open_pools
+from db.migrate import head, revision_of
+from db.session import Limits
+
+PAGE: Final = Path(__file__).with_name("graphiql.html")
+PAGE_POLICY: Final = (
+    "default-src 'none'; script-src 'self' 'unsafe-inline' https://esm.sh; style-src 'self' 'unsafe-inline' https://esm.sh; "
+    "font-src https://esm.sh data:; img-src 'self' data:; connect-src 'self' https://esm.sh; worker-src blob: https://esm.sh; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+class Service:
+    """What requests need, opened when the application starts and closed when it stops."""
+
+    def __init__(self, settings: Settings, urls: Urls, hooks: dict[str, Any]) -> None:
+        self.settings = settings
+        self.urls = urls
+        self.schema = build_schema()
+        self._hooks = hooks
+        self._running: tuple[Authenticator, Operations] | None = None
+
+    @asynccontextmanager
+    async def lifespan(self, _app: Litestar) -> AsyncIterator[None]:
+        """Open pools and load the embedder; close the pools when requests have ended."""
+        settings = self.settings
+        pools = await open_pools(
+            self.urls, api_size=settings.pool_size, ingest_size=settings.ingest_pool_size, pooler=settings.pooler
+        )
+        try:
+            limits = Limits(acquire_s=settings.pool_timeout_s, statement_ms=settings.statement_timeout_ms)
+            directory = directory_of(pools.api, pools.ingest, acquire_s=settings.pool_timeout_s)
+            operations = Operations(
+                schema=self.schema,
+                documents=Documents(
+                    self.schema, settings.limits, has_introspection=settings.introspection != "off"
+                ),
+                pools=pools,
+                limits=limits,
+                embedder=embedder_of(settings),
+                may_introspect=self._may_introspect,
+                **self._hooks,
+            )
+            self._running = Authenticator(settings.auth_config(), directory), operations
+            yield
+        finally:
+            self._running = None
+            await pools.close()
+
+    def _may_introspect(self, actor: Actor | None) -> bool:
+        return self.settings.introspection == "on" or actor is not None
+
+    @property
+    def running(self) -> tuple[Authenticator, Operations]:
+        if self._running is None:
+            raise DatabaseUnavailableError("the application has not started")
+        return self._running
+
+    async def identify(self, headers: Headers) -> Actor | None:
+        return await self.running[0](headers)
+
+    async def execute(self, request: GraphQLRequest) -> GraphQLAnswer:
+        return await self.running[1].execute(request)
+
+    async def readiness(self) -> tuple[bool, dict[str, str]]:
+        """Whether requests can be served, and what was looked at."""
+        try:
+            pools = self.running[1].pools
+            await check_ready(pools)
+            revision = await revision_of(pools.api)
+        except DatabaseUnavailableError as error:
+            return False, {"database": str(error)}
+        found = {"database": "reachable", "migration": revision or "none", "expected": head()}
+        return revision == found["expected"], found
+
+
+def embedder_of(settings: Settings) -> Embedder | None:
+    """The configured embedder; None where there is none."""
+    given = settings.embedder
+    return from_name(
+        given.kind, url=given.url, model=given.model, dimensions=given.dimensions, api_key=given.api_key
+    )
+
+
+def create_app(
+    settings: Settings,
+    urls: Urls,
+    *,
+    clock: Callable[[], datetime] | None = None,
+    watch: Callable[[Context], None] | None = None,
+) -> Litestar:
+    """The application over one database. `clock` and `watch` are for tests: a fixed now, and each finished context."""
+    hooks = {name: hook for name, hook in (("clock", clock), ("watch", watch)) if hook is not None}
+    service = Service(settings, urls, hooks)
+
+    @get("/health/live", sync_to_thread=False, include_in_schema=False)
+    def live() -> dict[str, str]:
+        return {"status": "live"}
+
+    @get("/health/ready", include_in_schema=False)
+    async def ready() -> Response[dict[str, str]]:
+        is_ready, found = await service.readiness()
+        status = HTTP_200_OK if is_ready else HTTP_503_SERVICE_UNAVAILABLE
+        return Response({"status": "ready" if is_ready else "not ready", **found}, status_code=status)
+
+    page = _page if settings.graphiql else None
+    endpoint = GraphQLEndpoint(service.identify, service.execute, settings.limits, page)
+    return Litestar(
+        [graphql_route(endpoint), live, ready],
+        lifespan=[service.lifespan],
+        openapi_config=None,
+        state=State({"service": service}),
+    )
+
+
+async def _page(_headers: Headers) -> Reply:
+    body = await asyncio.to_thread(PAGE.read_bytes)
+    return Reply(200, "text/html; charset=utf-8", body, ((b"content-security-policy", PAGE_POLICY.encode()),))

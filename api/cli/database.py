@@ -1,0 +1,119 @@
+"""`minutebook migrate`, `seed`, `maintain`: what changes a database's shape or fills it."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import rich_click as click
+
+from api.cli.connections import Database, connected, one_line, opened, run_async
+from api.settings import Settings, load
+
+
+@click.command()
+@click.option(
+    "--down", metavar="REVISION", help="Undo to that revision instead; `base` undoes everything, data included."
+)
+def migrate(down: str | None) -> None:
+    """Bring the database to this version's shape, and make months of partitions."""
+    with opened(load(), preparing=True) as database:
+        if down is not None:
+            _move(database, down, is_down=True)
+        else:
+            prepare(database)
+
+
+def prepare(database: Database) -> None:
+    """Migrations, then partitions. A database that is at head already is left as it is."""
+    _move(database, "head", is_down=False)
+    if database.urls.operator:
+        run_async(ensure_partitions(database.url("operator")))
+    else:
+        click.echo("minutebook: OPERATOR_DATABASE_URL is not set: no partitions were made", err=True)
+
+
+def _move(database: Database, revision: str, *, is_down: bool) -> None:
+    from alembic.util import CommandError
+    from sqlalchemy.exc import DBAPIError
+
+    from db.migrate import MigrationLockedError, downgrade, upgrade
+
+    database.url("migrator")
+    try:
+        run_async(downgrade(database.urls, revision) if is_down else upgrade(database.urls, revision))
+    except CommandError as error:
+        raise click.UsageError(str(error)) from None
+    except MigrationLockedError as error:
+        raise click.ClickException(str(error)) from None
+    except DBAPIError as error:
+        raise click.ClickException(f"the migration failed and was undone: {error.orig}") from None
+
+
+@click.command()
+def maintain() -> None:
+    """Make the partitions of the next three months. Run it daily: it does what is left to do."""
+    with opened(load()) as database:
+        made = run_async(ensure_partitions(database.url("operator")))
+    click.echo(f"{made} partitions made")
+
+
+async def ensure_partitions(url: str) -> int:
+    """How many partitions were missing and are there now."""
+    from db.doctor import MONTHS_AHEAD
+
+    async with connected(url) as connection:
+        made: int = await connection.fetchval("SELECT app.ensure_partitions($1)", MONTHS_AHEAD)
+    return made
+
+
+class Moment(click.ParamType[datetime]):
+    """An instant: ISO 8601, in UTC where it names no zone."""
+
+    name = "instant"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail("must be an instant such as 2026-01-31T12:00:00Z", param, ctx)
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+@click.command()
+@click.option(
+    "--scale", type=click.IntRange(1, 1000), default=1, show_default=True, help="Multiplies rows and organizations."
+)
+@click.option("--anchor", type=Moment(), help="The world's present, default now. The same anchor gives the same ids.")
+def seed(scale: int, anchor: datetime | None) -> None:
+    """Fill an empty database with the demo world."""
+    settings = load()
+    with opened(settings) as database:
+        if not run_async(is_empty(database.url("operator"))):
+            raise click.ClickException("the database has organizations already; the demo world needs an empty one")
+        fill(settings, database, scale=scale, anchor=anchor)
+
+
+def fill_if_empty(settings: Settings, database: Database) -> None:
+    """The demo world, the first time."""
+    if run_async(is_empty(database.url("operator"))):
+        fill(settings, database)
+
+
+async def is_empty(url: str) -> bool:
+    """Whether no organization exists."""
+    async with connected(url) as connection:
+        return not await connection.fetchval("SELECT EXISTS (SELECT FROM app.organizations)")
+
+
+def fill(settings: Settings, database: Database, *, scale: int = 1, anchor: datetime | None = None) -> None:
+    """The demo world with a progress bar; embedded by the configured model, where there is one."""
+    from db.embedder import from_name
+    from db.seed import seed as plant
+
+    given = settings.embedder
+    with one_line():
+        embedder = from_name(
+            given.kind, url=given.url, model=given.model, dimensions=given.dimensions, api_key=given.api_key or ""
+        )
+    raise NotImplementedError

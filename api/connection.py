@@ -1,0 +1,324 @@
+"""Connections: keyset pages, at the root and under many parents at once, one statement a level.
+
+The parents' page is a LATERAL join on their ids, so n parents cost one statement that stops after `first` rows each.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Final, Generic, TypeVar, cast
+
+import strawberry
+from graphql import FieldNode, FragmentSpreadNode, InlineFragmentNode, SelectionSetNode
+from sqlalchemy import ColumnElement, Integer, Select, Uuid, bindparam, column, func, literal_column, select, true, tuple_
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from api import cursor
+from api.context import Context, Info
+from api.errors import BadUserInputError, ForbiddenError
+from api.filters import Where
+from api.node import Node, Source
+
+DEFAULT_PAGE: Final = 20
+MAX_PAGE: Final = 100
+COUNT_LIMIT: Final = 10_000
+
+First = Annotated[int | None, strawberry.argument(description="How many items from the start, 1 to 100; 20 if neither is given.")]
+After = Annotated[str | None, strawberry.argument(description="Only items after this cursor.")]
+Last = Annotated[int | None, strawberry.argument(description="How many items from the end, 1 to 100; not with `first`.")]
+Before = Annotated[str | None, strawberry.argument(description="Only items before this cursor.")]
+
+T = TypeVar("T", bound=Node)
+
+
+@strawberry.type(description="Where a page lies in its list.")
+class PageInfo:
+    has_next_page: bool = strawberry.field(description="Whether more items follow this page.")
+    has_previous_page: bool = strawberry.field(description="Whether items precede this page.")
+    start_cursor: str | None = strawberry.field(description="The cursor of the page's first item.")
+    end_cursor: str | None = strawberry.field(description="The cursor of the page's last item.")
+
+
+@strawberry.type(description="How many items a list has. Exact up to 10,000.")
+class Count:
+    value: int = strawberry.field(description="The number of items, at most 10,000.")
+    is_estimate: bool = strawberry.field(description="Whether there are more items than were counted.")
+
+
+@strawberry.type(description="An item of a list and its place there.")
+class Edge(Generic[T]):
+    cursor: str = strawberry.field(description="The item's place, for `after` and `before`.")
+    node: T = strawberry.field(description="The item.")
+
+
+@strawberry.type(description="A page of a list.")
+class Connection(Generic[T]):
+    edges: list[Edge[T]] = strawberry.field(description="The page's items in order.")
+    page_info: PageInfo = strawberry.field(description="Where the page lies in the list.")
+    counter: strawberry.Private[Callable[[], Awaitable[Count]]]
+
+    @strawberry.field(description="How many items the whole list has. Counted only when selected.")
+    async def total_count(self) -> Count | None:
+        return await self.counter()
+
+
+@dataclass(frozen=True)
+class Order:
+    """A total order: one column and the id. `attribute` is the node's attribute that holds the column's value."""
+
+    attribute: str
+    column: ColumnElement[Any]
+    is_descending: bool = True
+    kind: type[cursor.SortValue] = datetime
+
+    @property
+    def tag(self) -> str:
+        return f"{self.attribute}{'-' if self.is_descending else '+'}"
+
+    def turned(self, *, is_descending: bool) -> "Order":
+        """The same column in the given direction."""
+        return Order(self.attribute, self.column, is_descending, self.kind)
+
+
+@dataclass(frozen=True)
+class Page:
+    """The checked arguments of a connection."""
+
+    size: int
+    is_backward: bool
+    after: str | None
+    before: str | None
+
+    @classmethod
+    def of(cls, first: int | None, after: str | None, last: int | None, before: str | None) -> "Page":
+        """Raises BadUserInputError that names the argument."""
+        sizes = {name: size for name, size in (("first", first), ("last", last)) if size not in (None, strawberry.UNSET)}
+        if len(sizes) == len(("first", "last")):
+            raise BadUserInputError("Give `first` or `last`, not both.", argument="first")
+        for name, size in sizes.items():
+            if not 1 <= cast("int", size) <= MAX_PAGE:
+                raise BadUserInputError(f"`{name}` must be between 1 and {MAX_PAGE}.", argument=name)
+        size = cast("int", next(iter(sizes.values()), DEFAULT_PAGE))
+        return cls(size, "last" in sizes, after or None, before or None)
+
+
+@dataclass(frozen=True, eq=False)
+class Listing(Generic[T]):
+    """A list of one source in its default order. `bounds` adds what follows for a partition key from a sort value."""
+
+    source: Source[T]
+    order: Order
+    bounds: Callable[[Order, str, bool], tuple[ColumnElement[bool], ...]] | None = None
+
+    def tag(self, order: Order) -> str:
+        return f"{self.source.name}.{order.tag}"
+
+
+class Pager(Generic[T]):
+    """One page's statement: the listing, its order, the page and the filter, for one caller."""
+
+    def __init__(self, context: Context, listing: Listing[T], order: Order, page: Page, where: Where) -> None:
+        self.context = context
+        self.listing = listing
+        self.order = order
+        self.page = page
+        self.where = where
+        self.values: dict[str, Any] = {**where.values, "size": page.size + 1}
+        for name in ("after", "before"):
+            given = getattr(page, name)
+            if given:
+                value, database_id = cursor.decode(
+                    given, listing.tag(order), order.kind, context.actor.organization_id, name
+                )
+                self.values |= {f"{name}_value": value, f"{name}_id": database_id}
+        self.shape = (
+            listing, order.tag, page.is_backward, bool(page.after), bool(page.before), where.shape,
+        )  # fmt: skip
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """Equal for pages that one statement can serve."""
+        return (*self.shape, self.page, self.where.key)
+
+    def select(self, *tests: ColumnElement[bool]) -> Select[Any]:
+        """The rows of the page and one more, in the direction of reading."""
+        source, order = self.listing.source, self.order
+        statement = source.select(self.context.actor.role).where(*tests, *(clause() for clause in self.where.clauses))
+        for name in ("after", "before"):
+            if getattr(self.page, name):
+                statement = statement.where(*self._beyond(name))
+        is_descending = order.is_descending != self.page.is_backward
+        keys = [order.column, source.id_column]
+        return statement.order_by(*(key.desc() if is_descending else key for key in keys)).limit(
+            bindparam("size", type_=Integer)
+        )
+
+    def _beyond(self, name: str) -> tuple[ColumnElement[bool], ...]:
+        order, id_column = self.order, self.listing.source.id_column
+        value = bindparam(f"{name}_value", type_=order.column.type)
+        here = tuple_(order.column, id_column)
+        there = tuple_(value, bindparam(f"{name}_id", type_=id_column.type))
+        is_less = order.is_descending == (name == "after")
+        # The plain comparison beside the row comparison is what prunes partitions.
+        prune = order.column <= value if is_less else order.column >= value
+        bounds = self.listing.bounds(order, f"{name}_value", is_less) if self.listing.bounds else ()
+        return (prune, here < there if is_less else here > there, *bounds)
+
+    def connection(self, rows: Sequence[Any], kind: type[Connection[T]], counter: Callable[[], Awaitable[Count]]) -> Connection[T]:
+        """The page made of the statement's rows."""
+        page, listing, order = self.page, self.listing, self.order
+        has_more = len(rows) > page.size
+        nodes = [listing.source.build(row) for row in rows[: page.size]]
+        if page.is_backward:
+            nodes.reverse()
+        tag, organization_id = listing.tag(order), self.context.actor.organization_id
+        edges = [
+            Edge(cursor=cursor.encode(tag, getattr(node, order.attribute), node.database_id, organization_id), node=node)  # type: ignore[attr-defined]
+            for node in nodes
+        ]
+        info = PageInfo(
+            has_next_page=bool(page.before) if page.is_backward else has_more,
+            has_previous_page=has_more if page.is_backward else bool(page.after),
+            start_cursor=edges[0].cursor if edges else None,
+            end_cursor=edges[-1].cursor if edges else None,
+        )
+        return kind(edges=edges, page_info=info, counter=counter)
+
+    def counted(self, *tests: ColumnElement[bool]) -> Select[Any]:
+        """SELECT of at most COUNT_LIMIT + 1 rows of the whole list."""
+        statement = self.listing.source.narrow(select(literal_column("1")), self.context.actor.role)
+        clauses = (clause() for clause in self.where.clauses)
+        return statement.where(*tests, *clauses).limit(literal_column(str(COUNT_LIMIT + 1)))
+
+
+def count_of(value: int) -> Count:
+    """The Count of a number that was cut at COUNT_LIMIT + 1."""
+    return Count(value=min(value, COUNT_LIMIT), is_estimate=value > COUNT_LIMIT)
+
+
+def readable(context: Context, source: Source[Any]) -> None:
+    """Raises ForbiddenError for a root field over a table that the role may not read at all."""
+    if not source.is_readable(context.actor.role):
+        raise ForbiddenError
+
+
+async def root_page(
+    info: Info, kind: type[Connection[T]], listing: Listing[T], page: Page, where: Where, order: Order | None = None
+) -> Connection[T]:
+    """The connection of a root field: one statement, and one more for a count that is selected."""
+    context = info.context
+    readable(context, listing.source)
+    pager = Pager(context, listing, order or listing.order, page, where)
+
+    async def count() -> Count:
+        rows = await context.session.fetch(
+            ("count", *pager.shape),
+            lambda: select(func.count()).select_from(pager.counted().subquery()),
+            **where.values,
+        )
+        return count_of(rows[0][0])
+
+    rows: Sequence[Any] = ()
+    if selects(info, "edges", "pageInfo"):
+        rows = await context.session.fetch(("page", *pager.shape), pager.select, **pager.values)
+    return pager.connection(rows, kind, count)
+
+
+async def child_page(
+    info: Info,
+    kind: type[Connection[T]],
+    listing: Listing[T],
+    by: ColumnElement[Any],
+    parent_id: str,
+    page: Page,
+    where: Where | None = None,
+    order: Order | None = None,
+    *,
+    is_paged: bool | None = None,
+) -> Connection[T] | None:
+    """The connection under one parent: batched with its siblings. None when the role may not read the list at all.
+
+    `is_paged` says whether rows are wanted; by default the selection does.
+    """
+    context = info.context
+    if not listing.source.is_readable(context.actor.role):
+        return None
+    pager = Pager(context, listing, order or listing.order, page, where or Where())
+    is_paged = selects(info, "edges", "pageInfo") if is_paged is None else is_paged
+    loader = context.loader(("children", by.key, is_paged, *pager.key), lambda: _children(pager, kind, by, is_paged))
+    return cast("Connection[T]", await loader.load(parent_id))
+
+
+def _children(
+    pager: Pager[T], kind: type[Connection[T]], by: ColumnElement[Any], is_paged: bool  # noqa: FBT001 - private
+) -> Callable[[list[str]], Awaitable[list[Connection[T]]]]:
+    session, shape = pager.context.session, (by.key, *pager.shape)
+    counts = pager.context.loader(("counts", by.key, *pager.key), lambda: _counts(pager, by))
+
+    async def load(parents: list[str]) -> list[Connection[T]]:
+        groups: dict[int, list[Any]] = {}
+        if is_paged:
+            rows = await session.fetch(("children", *shape), lambda: _lateral(pager, by), **pager.values, parents=parents)
+            for row in rows:
+                groups.setdefault(row["parent_at"], []).append(row)
+        return [
+            pager.connection(groups.get(at, ()), kind, lambda parent=parent: counts.load(parent))  # type: ignore[misc]
+            for at, parent in enumerate(parents, start=1)
+        ]
+
+    return load
+
+
+def _parents() -> Any:  # noqa: ANN401 - SQLAlchemy's table-valued alias
+    keys = func.unnest(bindparam("parents", type_=ARRAY(Uuid(as_uuid=False))))
+    return keys.table_valued(column("id", Uuid(as_uuid=False)), with_ordinality="at").render_derived(name="parent")
+
+
+def _lateral(pager: Pager[Any], by: ColumnElement[Any]) -> Select[Any]:
+    parent = _parents()
+    page = pager.select(by == parent.c.id).lateral("page")
+    is_descending = pager.order.is_descending != pager.page.is_backward
+    keys = [page.c[pager.order.attribute], page.c["database_id"]]
+    order = (key.desc() if is_descending else key for key in keys)
+    return (
+        select(parent.c["at"].label("parent_at"), *page.c)
+        .select_from(parent.join(page, true()))
+        .order_by(parent.c["at"], *order)
+    )
+
+
+def _counts(pager: Pager[Any], by: ColumnElement[Any]) -> Callable[[list[str]], Awaitable[list[Count]]]:
+    def build() -> Select[Any]:
+        parent = _parents()
+        counted = pager.counted(by == parent.c.id).lateral("item")
+        total = select(func.count().label("value")).select_from(counted).scalar_subquery()
+        return select(parent.c["at"], total).order_by(parent.c["at"])
+
+    async def load(parents: list[str]) -> list[Count]:
+        rows = await pager.context.session.fetch(
+            ("counts", by.key, *pager.shape), build, **pager.where.values, parents=parents
+        )
+        return [count_of(row[1]) for row in rows]
+
+    return load
+
+
+def selects(info: Info, *names: str) -> bool:
+    """Whether the field's own selection, fragments followed, holds one of these response fields."""
+    fragments = info._raw_info.fragments  # noqa: SLF001 - Strawberry converts the whole tree otherwise
+    waiting: list[SelectionSetNode | None] = [node.selection_set for node in info._raw_info.field_nodes]  # noqa: SLF001
+    seen: set[str] = set()
+    while waiting:
+        selection_set = waiting.pop()
+        for selection in selection_set.selections if selection_set else ():
+            if isinstance(selection, FieldNode):
+                if selection.name.value in names:
+                    return True
+            elif isinstance(selection, FragmentSpreadNode):
+                name = selection.name.value
+                if name not in seen:
+                    seen.add(name)
+                    waiting.append(fragments[name].selection_set)
+            elif isinstance(selection, InlineFragmentNode):
+                waiting.append(selection.selection_set)
+    return False

@@ -1,0 +1,48 @@
+"""What one operation shares: the caller, its transaction, its loaders, its clock, and what it read on record."""
+
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import strawberry
+from strawberry.dataloader import DataLoader
+
+from db.actor import Actor
+from db.embedder import Embedder
+from db.session import Session
+from db.types import Role
+
+Batch = Callable[[list[Any]], Awaitable[list[Any]]]
+
+
+@dataclass
+class Context:
+    """Made for one operation and thrown away with it; nothing in here outlives or is shared between two."""
+
+    actor: Actor
+    session: Session
+    request_id: str
+    embedder: Embedder | None = None
+    reads: dict[str, set[str]] = field(default_factory=dict)
+    _loaders: dict[Hashable, DataLoader[Any, Any]] = field(default_factory=dict)
+
+    @property
+    def now(self) -> datetime:
+        """The operation's one moment: its fields and its statements agree on it."""
+        return self.session.now
+
+    def loader(self, key: Hashable, batch: Callable[[], Batch]) -> DataLoader[Any, Any]:
+        """The operation's loader of this name; `batch` makes its function when it is first asked for."""
+        found = self._loaders.get(key)
+        if found is None:
+            found = self._loaders[key] = DataLoader(load_fn=batch())
+        return found
+
+    def on_record(self, type_name: str, database_id: str) -> None:
+        """Remember that a person was shown this payload: one `payload.read` event follows before the answer leaves."""
+        if self.actor.role is not Role.SERVICE:
+            self.reads.setdefault(type_name, set()).add(database_id)
+
+
+Info = strawberry.Info[Context, None]

@@ -1,0 +1,254 @@
+"""Insights: what the assistant noticed on its own. Everybody in the organization sees them, members dismiss them."""
+
+from enum import Enum
+from typing import Annotated, Any
+
+import strawberry
+from sqlalchemy import DateTime as SqlDateTime
+from sqlalchemy import Select, any_, bindparam, cast, func, literal, null, or_, select, union_all
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from api.connection import After, Before, Connection, First, Last, Listing, Order, Page, child_page, root_page
+from api.context import Batch, Context, Info
+from api.entities import project
+from api.entities import user as users
+from api.entities.references import Project, User
+from api.enums import SortDirection, described
+from api.filters import DateTimeFilter, Where, present
+from api.loaders import by_id
+from api.node import Node, Source
+from api.scalars import JSON, UUID, DateTime
+from db import mirror, models
+from db.types import InsightType, Severity
+
+T = models.table(models.Insight)
+
+
+@described("What insights are ordered by.", CREATED_AT="When they were noticed.", SEVERITY="How much they matter.")
+class InsightOrderField(Enum):
+    CREATED_AT = "created_at"
+    SEVERITY = "severity_rank"
+
+
+@strawberry.type(description="Something that the assistant noticed.")
+class Insight(Node):
+    database_id: UUID = strawberry.field(description="The raw id.")
+    type: InsightType = strawberry.field(description="What kind of finding it is.")
+    title: str = strawberry.field(description="It in a few words.")
+    description: str = strawberry.field(description="It in full.")
+    data: JSON | None = strawberry.field(description="The figures behind it.")
+    severity: Severity = strawberry.field(description="How much it matters.")
+    is_dismissed: bool = strawberry.field(description="Whether somebody put it aside.")
+    dismissed_at: DateTime | None = strawberry.field(description="When it was put aside.")
+    expires_at: DateTime | None = strawberry.field(description="When it stops to matter.")
+    created_at: DateTime = strawberry.field(description="When it was noticed.")
+    severity_rank: strawberry.Private[int]
+    project_id: strawberry.Private[str | None]
+    dismissed_by_id: strawberry.Private[str | None]
+
+    @strawberry.field(description="The project that it is about.")
+    async def project(self, info: Info) -> Project | None:
+        return await by_id(info.context, project.SOURCE, self.project_id)
+
+    @strawberry.field(description="Who put it aside first.")
+    async def dismissed_by(self, info: Info) -> User | None:
+        return await by_id(info.context, users.SOURCE, self.dismissed_by_id)
+
+    @strawberry.field(description="Whether it stopped to matter.")
+    def is_expired(self, info: Info) -> bool:
+        return self.expires_at is not None and self.expires_at <= info.context.now
+
+    @strawberry.field(description="Whether the viewer may put it aside and take it up again.")
+    def viewer_can_dismiss(self, info: Info) -> bool:
+        actor = info.context.actor
+        return mirror.can(actor, T.name, "update", {"organization_id": actor.organization_id}) and mirror.allows(
+            actor.role, T.name, "update", frozenset({"is_dismissed"})
+        )
+
+
+@strawberry.type(description="How many insights have a severity.")
+class SeverityCount:
+    severity: Severity = strawberry.field(description="The severity.")
+    count: int = strawberry.field(description="How many have it.")
+
+
+@strawberry.type(description="How many insights are of a type.")
+class InsightTypeCount:
+    type: InsightType = strawberry.field(description="The type.")
+    count: int = strawberry.field(description="How many are of it.")
+
+
+@strawberry.type(description="Counts of the same filter, each without its own dimension.")
+class InsightFacets:
+    by_severity: list[SeverityCount] = strawberry.field(description="By severity, the gravest first.")
+    by_type: list[InsightTypeCount] = strawberry.field(description="By type, in the order of the enum.")
+
+
+@strawberry.type(description="A page of insights.")
+class InsightConnection(Connection[Insight]):
+    faceter: strawberry.Private[Any] = None
+
+    @strawberry.field(description="Counts for narrowing the list further. Counted only when selected.")
+    async def facets(self) -> InsightFacets | None:
+        return await self.faceter()  # type: ignore[no-any-return]
+
+
+@strawberry.input(description="Narrows insights. Dismissed and expired ones are hidden unless asked for.")
+class InsightFilter:
+    project_id: strawberry.ID | None = strawberry.field(default=strawberry.UNSET, description="About this project.")
+    severity: list[Severity] | None = strawberry.field(
+        default=strawberry.UNSET, description="Of one of these severities."
+    )
+    type: list[InsightType] | None = strawberry.field(default=strawberry.UNSET, description="Of one of these types.")
+    dismissed: bool | None = strawberry.field(
+        default=strawberry.UNSET, description="true: the dismissed alone; false: the others. null: both."
+    )
+    include_expired: bool | None = strawberry.field(default=strawberry.UNSET, description="Expired ones as well.")
+    created_at: DateTimeFilter | None = strawberry.field(default=strawberry.UNSET, description="When it was noticed.")
+
+
+@strawberry.input(description="The order of insights.")
+class InsightOrder:
+    field: InsightOrderField = strawberry.field(description="What they are ordered by.")
+    direction: SortDirection = strawberry.field(description="The direction.")
+
+
+def where_of(given: InsightFilter | None, context: Context, *, without: str = "") -> Where:
+    """The clauses of a filter, leaving out the dimension `without`; dismissed and expired are hidden by default."""
+    where = Where()
+    is_dismissed = present(given.dismissed) if given and given.dismissed is not strawberry.UNSET else False
+    if not given or given.dismissed is not None:
+        where.add("dismissed" if is_dismissed else "open", lambda: T.c.is_dismissed if is_dismissed else ~T.c.is_dismissed)
+    if not given or not present(given.include_expired):
+        now = bindparam("now", type_=SqlDateTime(timezone=True))
+        where.add("live", lambda: or_(T.c.expires_at.is_(None), T.c.expires_at > now))
+    if given:
+        where.identified(T.c.project_id, "projectId", present(given.project_id), "Project")
+        where.during(T.c.created_at, "createdAt", given.created_at)
+        if without != "severity":
+            where.one_of(T.c.severity, "severity", present(given.severity))
+        if without != "type":
+            where.one_of(T.c.insight_type, "type", present(given.type))
+    return where
+
+
+def order_of(given: InsightOrder | None) -> Order:
+    """The asked order; the latest first if none."""
+    if not given:
+        return LISTING.order
+    name = given.field.value
+    kind = int if given.field is InsightOrderField.SEVERITY else LISTING.order.kind
+    return Order(name, T.c[name], is_descending=given.direction is SortDirection.DESC, kind=kind)
+
+
+FilterArgument = Annotated[InsightFilter | None, strawberry.argument(description="Which insights.")]
+OrderArgument = Annotated[
+    InsightOrder | None, strawberry.argument(description="In which order; the latest first if not given.")
+]
+
+
+def _facets(context: Context, given: InsightFilter | None) -> Batch:
+    """Facets of many parents (None at the root) in one statement: both dimensions, one UNION ALL."""
+    by_severity, by_type = (where_of(given, context, without=name) for name in ("severity", "type"))
+
+    def dimension(column: Any, name: str, where: Where, *, is_nested: bool) -> Select[Any]:  # noqa: ANN401
+        parent = T.c.project_id if is_nested else cast(null(), T.c.project_id.type)
+        counts = select(parent.label("parent"), literal(name).label("dimension"), column.label("value"), func.count())
+        tests = [mirror.where(context.actor.role, T), *(clause() for clause in where.clauses)]
+        if is_nested:
+            tests.append(T.c.project_id == any_(bindparam("parents", type_=ARRAY(T.c.project_id.type))))
+        counts = counts.where(*tests)
+        return counts.group_by(parent, column) if is_nested else counts.group_by(column)
+
+    async def load(parents: list[str | None]) -> list[InsightFacets]:
+        is_nested = parents != [None]
+
+        def build() -> Any:  # noqa: ANN401 - a compound select
+            return union_all(
+                dimension(T.c.severity, "severity", by_severity, is_nested=is_nested),
+                dimension(T.c.insight_type, "type", by_type, is_nested=is_nested),
+            )
+
+        values = by_severity.values | by_type.values | ({"parents": parents} if is_nested else {})
+        rows = await context.session.fetch(("facets", is_nested, by_severity.shape, by_type.shape), build, **values)
+        counts = {(row[0], row[1], row[2]): row[3] for row in rows}
+        return [_facets_of(counts, parent) for parent in parents]
+
+    return load
+
+
+def _facets_of(counts: dict[tuple[str | None, str, str], int], parent: str | None) -> InsightFacets:
+    return InsightFacets(
+        by_severity=[
+            SeverityCount(severity=each, count=counts[key])
+            for each in reversed(Severity)
+            if (key := (parent, "severity", each.value)) in counts
+        ],
+        by_type=[
+            InsightTypeCount(type=each, count=counts[key])
+            for each in InsightType
+            if (key := (parent, "type", each.value)) in counts
+        ],
+    )
+
+
+def _with_facets(
+    found: InsightConnection, context: Context, given: InsightFilter | None, parent: str | None
+) -> InsightConnection:
+    loader = context.loader(
+        ("facets", parent is None, where_of(given, context).key), lambda: _facets(context, given)
+    )
+    found.faceter = lambda: loader.load(parent)
+    return found
+
+
+async def of_project(
+    info: Info, project_id: str, page: Page, given: InsightFilter | None, order: InsightOrder | None
+) -> InsightConnection:
+    """The insights of one project, batched with its siblings'."""
+    context = info.context
+    found = await child_page(
+        info, InsightConnection, LISTING, T.c.project_id, project_id, page, where_of(given, context), order_of(order)
+    )
+    return _with_facets(found, context, given, project_id)  # type: ignore[arg-type] # insights are read by every role
+
+
+@strawberry.type
+class InsightQuery:
+    @strawberry.field(description="What the assistant noticed; what is neither dismissed nor expired unless asked for.")
+    async def insights(
+        self,
+        info: Info,
+        first: First = strawberry.UNSET,
+        after: After = strawberry.UNSET,
+        last: Last = strawberry.UNSET,
+        before: Before = strawberry.UNSET,
+        filter: FilterArgument = strawberry.UNSET,  # noqa: A002 - the wire's name
+        order_by: OrderArgument = strawberry.UNSET,
+    ) -> InsightConnection | None:
+        where = where_of(filter or None, info.context)
+        page = Page.of(first, after, last, before)
+        found = await root_page(info, InsightConnection, LISTING, page, where, order_of(order_by or None))
+        return _with_facets(found, info.context, filter or None, None)  # type: ignore[arg-type] # its own kind
+
+
+SOURCE = Source(
+    Insight,
+    T,
+    {
+        "database_id": T.c.id,
+        "type": T.c.insight_type,
+        "title": T.c.title,
+        "description": T.c.description,
+        "data": T.c.data,
+        "severity": T.c.severity,
+        "is_dismissed": T.c.is_dismissed,
+        "dismissed_at": T.c.dismissed_at,
+        "expires_at": T.c.expires_at,
+        "created_at": T.c.created_at,
+        "severity_rank": T.c.severity_rank,
+        "project_id": T.c.project_id,
+        "dismissed_by_id": T.c.dismissed_by,
+    },
+)
+LISTING = Listing(SOURCE, Order("created_at", T.c.created_at))

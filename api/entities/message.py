@@ -1,0 +1,180 @@
+"""Messages: each question, answer and tool result of a conversation, with what it cost and where it came from."""
+
+from dataclasses import replace
+from typing import Annotated, Any
+
+import orjson
+import strawberry
+from sqlalchemy import ColumnElement, Select, any_, bindparam, exists, func, select
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from api import registry
+from api.connection import Listing, Order
+from api.context import Batch, Context, Info
+from api.entities import conversation, feedback, interaction
+from api.entities import user as users
+from api.entities.references import AiInteraction, Conversation, Feedback, User
+from api.filters import DateTimeFilter, Where, present
+from api.loaders import by_id, by_key
+from api.node import Node, Source
+from api.scalars import JSON, UUID, BigInt, DateTime, Money
+from api.text import MaxChars, cut
+from db import mirror, models
+from db.types import MessageRole, QueryType, Role
+
+T = models.table(models.Message)
+C = models.table(models.Conversation)
+F = models.table(models.Feedback)
+
+# What a source may point at, by the `kind` that the AI backend wrote.
+SOURCE_KINDS = {"document": "Document", "insight": "Insight", "project": "Project", "conversation": "Conversation"}
+
+
+@strawberry.type(description="Something that an answer was based on.")
+class SourceRef:
+    kind: str = strawberry.field(description="What it is, as the AI backend named it: `document`, `insight`, …")
+    title: str | None = strawberry.field(description="Its title at the time of the answer.")
+    raw: JSON = strawberry.field(description="The reference as it was recorded.")
+    database_id: strawberry.Private[str | None]
+
+    @strawberry.field(description="The thing itself, when it is one of this API's and the viewer may see it.")
+    async def node(self, info: Info) -> Node | None:
+        type_name = SOURCE_KINDS.get(self.kind)
+        return await registry.load(info.context, type_name, self.database_id) if type_name else None
+
+
+@strawberry.type(description="How often an answer was rated up and down, as far as the viewer may see.")
+class FeedbackSummary:
+    up: int = strawberry.field(description="Thumbs up.")
+    down: int = strawberry.field(description="Thumbs down.")
+
+
+@strawberry.type(description="One message of a conversation.")
+class Message(Node):
+    database_id: UUID = strawberry.field(description="The raw id.")
+    role: MessageRole = strawberry.field(description="Who wrote it.")
+    content_length: int = strawberry.field(description="The length of the whole content in characters.")
+    query_type: QueryType | None = strawberry.field(description="What the question was about.")
+    query_params: JSON | None = strawberry.field(description="What was extracted from the question.")
+    model: str | None = strawberry.field(description="The model that wrote it.")
+    tokens_used: BigInt | None = strawberry.field(description="Tokens that it took.")
+    cost: Money | None = strawberry.field(description="What it cost, in US dollars.")
+    created_at: DateTime = strawberry.field(description="When it was written.")
+    text: strawberry.Private[str]
+    references: strawberry.Private[str | None]
+    conversation_id: strawberry.Private[str]
+    user_id: strawberry.Private[str]
+
+    @strawberry.field(description="The text, or its beginning.")
+    def content(self, max_chars: MaxChars = strawberry.UNSET) -> str:
+        return cut(self.text, present(max_chars))
+
+    @strawberry.field(description="What the answer was based on.")
+    def sources(self) -> list[SourceRef]:
+        return [_source_ref(raw) for raw in orjson.loads(self.references or "[]")]
+
+    @strawberry.field(description="The conversation that it belongs to.")
+    async def conversation(self, info: Info) -> Conversation:
+        found = await by_id(info.context, conversation.ANY_STATE, self.conversation_id)
+        return found  # type: ignore[return-value] # the policies of both are the same; graphql-core reports a null
+
+    @strawberry.field(description="Whose conversation it is.")
+    async def user(self, info: Info) -> User:
+        return await by_id(info.context, users.SOURCE, self.user_id)  # type: ignore[return-value] # as above
+
+    @strawberry.field(description="The viewer's own rating of it.")
+    async def my_feedback(self, info: Info) -> Feedback | None:
+        return await by_key(info.context, feedback.MINE, F.c.message_id, self.database_id)
+
+    @strawberry.field(description="How it was rated.")
+    async def feedback_summary(self, info: Info) -> FeedbackSummary:
+        context = info.context
+        if not feedback.SOURCE.is_readable(context.actor.role):
+            return FeedbackSummary(up=0, down=0)
+        loader = context.loader("feedback_summary", lambda: _feedback_summaries(context))
+        return await loader.load(self.database_id)  # type: ignore[no-any-return]
+
+    @strawberry.field(description="The call to the model that wrote it.")
+    async def interaction(self, info: Info) -> AiInteraction | None:
+        return await by_key(info.context, interaction.SOURCE, interaction.T.c.message_id, self.database_id)
+
+    @strawberry.field(description="Whether the viewer may rate it: an assistant's answer in a conversation of its own.")
+    def viewer_can_rate(self, info: Info) -> bool:
+        actor = info.context.actor
+        row = {"organization_id": actor.organization_id, "user_id": self.user_id}
+        return self.role == MessageRole.ASSISTANT and mirror.can(actor, "ai_feedback", "insert", row)
+
+
+def _source_ref(raw: dict[str, Any]) -> SourceRef:
+    return SourceRef(
+        kind=str(raw.get("kind", "")),
+        title=raw.get("title"),
+        raw=orjson.dumps(raw).decode(),  # type: ignore[arg-type] # JSON on the wire is JSON text here
+        database_id=raw.get("id"),
+    )
+
+
+def _feedback_summaries(context: Context) -> Batch:
+    def build() -> Select[Any]:
+        votes = select(
+            F.c.message_id,
+            func.count().filter(F.c.rating == 5).label("up"),  # noqa: PLR2004 - D3's thumb up
+            func.count().filter(F.c.rating == 1).label("down"),
+        )
+        wanted = F.c.message_id == any_(bindparam("keys", type_=ARRAY(F.c.message_id.type)))
+        return votes.where(mirror.where(context.actor.role, F), wanted).group_by(F.c.message_id)
+
+    async def load(keys: list[str]) -> list[FeedbackSummary]:
+        rows = await context.session.fetch("feedback_summaries", build, keys=keys)
+        found = {row["message_id"]: FeedbackSummary(up=row["up"], down=row["down"]) for row in rows}
+        return [found.get(key) or FeedbackSummary(up=0, down=0) for key in keys]
+
+    return load
+
+
+def _in_a_live_conversation(role: Role) -> ColumnElement[bool]:
+    live = (mirror.where(role, C), C.c.id == T.c.conversation_id, C.c.deleted_at.is_(None))
+    return exists(select(C.c.id).where(*live))
+
+
+@strawberry.input(description="Narrows messages. Every part that is given must hold.")
+class MessageFilter:
+    role: list[MessageRole] | None = strawberry.field(default=strawberry.UNSET, description="Written by one of these.")
+    query_type: list[QueryType] | None = strawberry.field(
+        default=strawberry.UNSET, description="About one of these."
+    )
+    created_at: DateTimeFilter | None = strawberry.field(default=strawberry.UNSET, description="When it was written.")
+
+    def where(self) -> Where:
+        """The clauses of this filter."""
+        where = Where()
+        where.one_of(T.c.role, "role", present(self.role))
+        where.one_of(T.c.query_type, "queryType", present(self.query_type))
+        where.during(T.c.created_at, "createdAt", present(self.created_at))
+        return where
+
+
+FilterArgument = Annotated[MessageFilter | None, strawberry.argument(description="Which messages.")]
+
+SOURCE = Source(
+    Message,
+    T,
+    {
+        "database_id": T.c.id,
+        "role": T.c.role,
+        "content_length": T.c.content_length,
+        "query_type": T.c.query_type,
+        "query_params": T.c.query_params,
+        "model": T.c.model,
+        "tokens_used": T.c.tokens_used,
+        "cost": T.c.cost_micro_usd,
+        "created_at": T.c.created_at,
+        "text": T.c.content,
+        "references": T.c.sources,
+        "conversation_id": T.c.conversation_id,
+        "user_id": T.c.user_id,
+    },
+    extra=(_in_a_live_conversation,),
+)
+# Under a conversation that was already found there is nothing to hide any more.
+IN_CONVERSATION = Listing(replace(SOURCE, extra=()), Order("created_at", T.c.created_at, is_descending=False))

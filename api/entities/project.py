@@ -1,0 +1,67 @@
+"""Projects: what conversations, insights and documents are about."""
+
+import strawberry
+
+from api.connection import After, Before, Connection, First, Last, Listing, Order, Page, child_page
+from api.context import Info
+from api.entities import conversation, document, insight
+from api.entities.references import Conversation, Document, InsightConnection
+from api.node import Node, Source
+from api.scalars import UUID, DateTime
+from db import models
+
+T = models.table(models.Project)
+
+
+@strawberry.type(description="A project of an organization.")
+class Project(Node):
+    database_id: UUID = strawberry.field(description="The raw id.")
+    name: str = strawberry.field(description="Its name.")
+    created_at: DateTime = strawberry.field(description="When it was created.")
+
+    @strawberry.field(description="What was noticed about it; without a filter, what is neither dismissed nor expired.")
+    async def insights(
+        self,
+        info: Info,
+        first: First = strawberry.UNSET,
+        after: After = strawberry.UNSET,
+        last: Last = strawberry.UNSET,
+        before: Before = strawberry.UNSET,
+        filter: "insight.FilterArgument" = strawberry.UNSET,  # noqa: A002 - the wire's name
+        order_by: "insight.OrderArgument" = strawberry.UNSET,
+    ) -> InsightConnection:
+        page = Page.of(first, after, last, before)
+        return await insight.of_project(info, self.database_id, page, filter or None, order_by or None)
+
+    @strawberry.field(description="The viewer's conversations about it.")
+    async def conversations(
+        self,
+        info: Info,
+        first: First = strawberry.UNSET,
+        after: After = strawberry.UNSET,
+        last: Last = strawberry.UNSET,
+        before: Before = strawberry.UNSET,
+        filter: "conversation.FilterArgument" = strawberry.UNSET,  # noqa: A002 - the wire's name
+        order_by: "conversation.OrderArgument" = strawberry.UNSET,
+    ) -> Connection[Conversation] | None:
+        where = conversation.where_of(filter or None, info.context.actor.role)
+        page = Page.of(first, after, last, before)
+        by, order = conversation.T.c.project_id, conversation.order_of(order_by or None)
+        return await child_page(info, Connection, conversation.LISTING, by, self.database_id, page, where, order)
+
+    @strawberry.field(description="Its documents, latest first.")
+    async def documents(
+        self,
+        info: Info,
+        first: First = strawberry.UNSET,
+        after: After = strawberry.UNSET,
+        last: Last = strawberry.UNSET,
+        before: Before = strawberry.UNSET,
+    ) -> Connection[Document]:
+        page = Page.of(first, after, last, before)
+        by = document.T.c.project_id
+        return await child_page(info, Connection, document.LISTING, by, self.database_id, page)  # type: ignore[return-value] # read by every role
+
+
+SOURCE = Source(Project, T, {"database_id": T.c.id, "name": T.c.name, "created_at": T.c.created_at})
+LISTING = Listing(SOURCE, Order("name", T.c.name, is_descending=False, kind=str))

@@ -1,0 +1,270 @@
+"""Tool calls: what the assistant did for a person. A call never changes: its outcome is a second row, joined here.
+
+Ordered by the caller's own `timestamp`; `created_at`, which picks the months, follows from it within a day.
+"""
+
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Annotated, Any, Final
+
+import strawberry
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    case,
+    cast,
+    func,
+    literal_column,
+    or_,
+    select,
+)
+from sqlalchemy.dialects import postgresql
+
+from api.connection import After, Before, Connection, First, Last, Listing, Order, Page, readable, root_page
+from api.context import Context, Info
+from api.entities import audit_event as audit_events
+from api.entities import conversation as conversations
+from api.entities import interaction as interactions
+from api.entities import user as users
+from api.entities.references import AiInteraction, AuditEvent, Conversation, User
+from api.enums import described
+from api.filters import METRICS_RANGE, DateTimeFilter, TimeRange, Where, checked_range, present
+from api.loaders import by_id
+from api.node import Node, Source
+from api.payloads import Beside, on_record
+from api.scalars import JSON, UUID, BigInt, DateTime, clean_text
+from api.windows import elapsed_ms, list_window
+from db import mirror, models
+from db.types import OutcomeStatus, PayloadPart, Role
+
+T = models.table(models.ToolCall)
+O = models.table(models.ToolCallOutcome)  # noqa: E741 - tables are one letter here
+P = models.table(models.ToolCallPayload)
+
+# A CHECK keeps `timestamp` between created_at - 24 h and created_at + 5 s.
+EARLIEST: Final = timedelta(hours=24)
+LATEST: Final = timedelta(seconds=5)
+MAX_NAME: Final = 100
+
+
+@described("How a tool call went.", PENDING="Not ended yet.", SUCCESS="Ended well.", ERROR="Failed.")
+class ToolCallStatus(Enum):
+    PENDING = "PENDING"
+    SUCCESS = OutcomeStatus.SUCCESS.value
+    ERROR = OutcomeStatus.ERROR.value
+
+
+def _member(part: PayloadPart, name: str) -> ColumnElement[Any]:
+    """One member of a payload's JSON, as the text it was written in; null in rows of the other part."""
+    document = cast(func.convert_from(P.c.payload, literal_column("'UTF8'")), postgresql.JSON)
+    text = func.nullif(cast(func.json_extract_path(document, literal_column(f"'{name}'")), Text), literal_column("'null'"))
+    return case((P.c.part == literal_column(f"'{part.value}'"), text))
+
+
+PAYLOAD: Final = Beside(
+    P,
+    P.c.tool_call_id,
+    {
+        "params": _member(PayloadPart.CALL, "params"),
+        "result": _member(PayloadPart.OUTCOME, "result"),
+        "error_details": _member(PayloadPart.OUTCOME, "errorDetails"),
+        "redacted_at": P.c.redacted_at,
+    },
+    created_at=P.c.created_at,
+)
+
+
+@strawberry.type(
+    description="A call of a tool. `params`, `result` and `errorDetails` can be erased: they are null once redacted. "
+    "The events are null for who may not read the audit log."
+)
+class ToolCall(Node):
+    database_id: UUID = strawberry.field(description="The raw id.")
+    session_id: UUID = strawberry.field(description="The session that it belongs to; a conversation's raw id if any.")
+    tool_name: str = strawberry.field(description="The tool that was called.")
+    status: ToolCallStatus = strawberry.field(description="How it went.")
+    ai_confidence: float | None = strawberry.field(description="How sure the assistant was, from 0 to 1.")
+    timestamp: DateTime = strawberry.field(description="When it was made, by the caller's clock.")
+    completed_at: DateTime | None = strawberry.field(description="When it ended.")
+    duration_ms: int | None = strawberry.field(description="How long it took, in milliseconds.")
+    user_id: strawberry.Private[str]
+    conversation_id: strawberry.Private[str | None]
+    interaction_id: strawberry.Private[str | None]
+    created_at: strawberry.Private[datetime]
+
+    @strawberry.field(description="For whom it was made.")
+    async def user(self, info: Info) -> User | None:
+        return await by_id(info.context, users.SOURCE, self.user_id)
+
+    @strawberry.field(description="The conversation that it belongs to, if the viewer may see it.")
+    async def conversation(self, info: Info) -> Conversation | None:
+        return await by_id(info.context, conversations.SOURCE, self.conversation_id)
+
+    @strawberry.field(description="The call to a model that asked for it, if the viewer may see it.")
+    async def interaction(self, info: Info) -> AiInteraction | None:
+        return await by_id(info.context, interactions.SOURCE, self.interaction_id)
+
+    @strawberry.field(description="What it was called with. Admins and auditors read it on record.")
+    async def params(self, info: Info) -> JSON | None:
+        return await self._payload(info.context, "params")  # type: ignore[no-any-return]
+
+    @strawberry.field(description="What it returned. Admins and auditors read it on record.")
+    async def result(self, info: Info) -> JSON | None:
+        return await self._payload(info.context, "result")  # type: ignore[no-any-return]
+
+    @strawberry.field(description="What went wrong. Admins and auditors read it on record.")
+    async def error_details(self, info: Info) -> JSON | None:
+        return await self._payload(info.context, "error_details")  # type: ignore[no-any-return]
+
+    @strawberry.field(description="When its payloads were erased.")
+    async def redacted_at(self, info: Info) -> DateTime | None:
+        return await PAYLOAD.value(info.context, "redacted_at", self.database_id, self.created_at)  # type: ignore[no-any-return]
+
+    @strawberry.field(description="The event that committed to the call.")
+    async def recorded_event(self, info: Info) -> AuditEvent | None:
+        return await audit_events.of_target(info.context, self.database_id, "tool_call.recorded")
+
+    @strawberry.field(description="The event that committed to its outcome.")
+    async def completed_event(self, info: Info) -> AuditEvent | None:
+        return await audit_events.of_target(info.context, self.database_id, "tool_call.completed")
+
+    async def _payload(self, context: Context, name: str) -> Any:
+        value = await PAYLOAD.value(context, name, self.database_id, self.created_at)
+        # A member reads its own rows alone, and needs no record of that.
+        return value if context.actor.role is Role.MEMBER else on_record(context, "ToolCall", self.database_id, value)
+
+
+@strawberry.type(description="How often a tool was called.")
+class ToolUsageRow:
+    tool_name: str = strawberry.field(description="The tool.")
+    count: BigInt = strawberry.field(description="How many calls there were.")
+    errors: BigInt = strawberry.field(description="How many of them failed.")
+
+
+@strawberry.input(description="Narrows tool calls. Every part that is given must hold.")
+class ToolCallFilter:
+    user_id: strawberry.ID | None = strawberry.field(default=strawberry.UNSET, description="Made for this person.")
+    session_id: UUID | None = strawberry.field(default=strawberry.UNSET, description="Of this session.")
+    tool_name: list[str] | None = strawberry.field(default=strawberry.UNSET, description="Of one of these tools.")
+    status: list[ToolCallStatus] | None = strawberry.field(
+        default=strawberry.UNSET, description="That went one of these ways."
+    )
+    timestamp: DateTimeFilter | None = strawberry.field(
+        default=strawberry.UNSET, description="Made in this range of at most 92 days; the last 92 days if not given."
+    )
+
+
+def where_of(given: ToolCallFilter | None, now: datetime) -> Where:
+    """The clauses of a filter over the last 92 days, or over the range that it names. Raises BadUserInputError."""
+    where = Where()
+    within(where, *list_window(present(given.timestamp) if given else None, now, "timestamp"))
+    if given:
+        where.identified(T.c.user_id, "userId", present(given.user_id), "User")
+        where.equals(T.c.session_id, "sessionId", given.session_id)
+        for name in present(given.tool_name) or ():
+            clean_text(name, "toolName", MAX_NAME)
+        where.one_of(T.c.tool_name, "toolName", present(given.tool_name))
+        _ended(where, present(given.status))
+    return where
+
+
+def within(where: Where, start: datetime, end: datetime | None) -> None:
+    """Calls made from `start` to before `end`, and what follows from that for the months to look in."""
+    where.since(T.c.timestamp, "timestamp", start)
+    where.since(T.c.created_at, "createdAt", start - LATEST)
+    if end is not None:
+        where.before(T.c.timestamp, "timestamp", end)
+        where.before(T.c.created_at, "createdAt", end + EARLIEST + LATEST)
+
+
+def _ended(where: Where, statuses: list[ToolCallStatus] | None) -> None:
+    if statuses is None:
+        return
+    ended = [OutcomeStatus(status.value) for status in statuses if status is not ToolCallStatus.PENDING]
+    has_ended = Where()
+    has_ended.one_of(O.c.status, "status", ended)
+    is_pending = ToolCallStatus.PENDING in statuses
+    if not is_pending:
+        where.add("ended", has_ended.clauses[0], **has_ended.values)
+    elif ended:
+        clause = has_ended.clauses[0]
+        where.add("pending or ended", lambda: or_(O.c.tool_call_id.is_(None), clause()), **has_ended.values)
+    else:
+        where.add("pending", lambda: O.c.tool_call_id.is_(None))
+
+
+def with_outcome(role: Role) -> FromClause:
+    """Calls with their outcomes; the outcomes' mirror stands in the join, or calls without one would be lost."""
+    same = (O.c.tool_call_id == T.c.id, O.c.created_at == T.c.created_at)
+    return T.outerjoin(O, and_(mirror.where(role, O), *same))
+
+
+def _months(order: Order, bind: str, is_less: bool) -> tuple[ColumnElement[bool], ...]:  # noqa: FBT001, ARG001 - Listing.bounds
+    place = bindparam(bind, type_=T.c.timestamp.type)
+    if is_less:
+        return (T.c.created_at <= place + literal_column("interval '24 hours'"),)
+    return (T.c.created_at >= place - literal_column("interval '5 seconds'"),)
+
+
+FilterArgument = Annotated[ToolCallFilter | None, strawberry.argument(description="Which calls.")]
+UsageRange = Annotated[TimeRange, strawberry.argument(description="Calls made in this range, at most 400 days.")]
+
+
+@strawberry.type
+class ToolCallQuery:
+    @strawberry.field(description="The tool calls that the viewer may see, latest first; the last 92 days if no range is given.")
+    async def tool_calls(
+        self,
+        info: Info,
+        first: First = strawberry.UNSET,
+        after: After = strawberry.UNSET,
+        last: Last = strawberry.UNSET,
+        before: Before = strawberry.UNSET,
+        filter: FilterArgument = strawberry.UNSET,  # noqa: A002 - the wire's name
+    ) -> Connection[ToolCall] | None:
+        where = where_of(filter or None, info.context.now)
+        return await root_page(info, Connection, LISTING, Page.of(first, after, last, before), where)
+
+    @strawberry.field(description="How often each tool was called, among the calls that the viewer may see.")
+    async def tool_usage(self, info: Info, range: UsageRange) -> list[ToolUsageRow] | None:  # noqa: A002 - the wire's name
+        context = info.context
+        readable(context, SOURCE)
+        where = Where()
+        within(where, *checked_range(range, METRICS_RANGE))
+        rows = await context.session.fetch("tool_usage", lambda: _usage(context.actor.role, where), **where.values)
+        return [ToolUsageRow(tool_name=row[0], count=row[1], errors=row[2]) for row in rows]
+
+
+def _usage(role: Role, where: Where) -> Select[Any]:
+    count = func.count().label("count")
+    errors = func.count().filter(O.c.status == literal_column(f"'{OutcomeStatus.ERROR.value}'"))
+    statement = SOURCE.narrow(select(T.c.tool_name, count, errors.label("errors")), role)
+    clauses = (clause() for clause in where.clauses)
+    return statement.where(*clauses).group_by(T.c.tool_name).order_by(count.desc(), T.c.tool_name)
+
+
+SOURCE = Source(
+    ToolCall,
+    T,
+    {
+        "database_id": T.c.id,
+        "session_id": T.c.session_id,
+        "tool_name": T.c.tool_name,
+        "status": func.coalesce(O.c.status, literal_column(f"'{ToolCallStatus.PENDING.value}'")),
+        "ai_confidence": T.c.ai_confidence,
+        "timestamp": T.c.timestamp,
+        "completed_at": O.c.completed_at,
+        "duration_ms": elapsed_ms(T.c.timestamp, O.c.completed_at),
+        "user_id": T.c.user_id,
+        "conversation_id": T.c.conversation_id,
+        "interaction_id": T.c.interaction_id,
+        "created_at": T.c.created_at,
+    },
+    origin=with_outcome,
+    is_partitioned=True,
+)
+LISTING = Listing(SOURCE, Order("timestamp", T.c.timestamp), _months)

@@ -1,0 +1,75 @@
+"""The viewer: who the caller is, in which organization, and what is left of its budgets."""
+
+import strawberry
+
+from api.context import Info
+from api.entities import ai_settings, budget, organization
+from api.entities import user as users
+from api.entities.references import AiSettings, Organization, UsageSummary, User
+from api.loaders import by_id
+from api.scalars import UUID
+from db.types import OrganizationKind, Role
+
+
+@strawberry.type(description="An organization that the caller belongs to.")
+class ViewerOrganization:
+    database_id: UUID = strawberry.field(description="The raw id, for the header X-Organization.")
+    slug: str = strawberry.field(description="Its short name, for the same header.")
+    name: str = strawberry.field(description="Its name.")
+    kind: OrganizationKind = strawberry.field(description="What kind of customer it is.")
+    role: Role = strawberry.field(description="What the caller is there.")
+    is_current: bool = strawberry.field(description="Whether this request acts in it.")
+
+
+@strawberry.type(description="The caller, as this API knows it.")
+class Viewer:
+    role: Role = strawberry.field(description="What the caller is in this organization.")
+    user_id: strawberry.Private[str | None]
+
+    @strawberry.field(description="The caller as a person; null for a service.")
+    async def user(self, info: Info) -> User | None:
+        return await by_id(info.context, users.SOURCE, self.user_id)
+
+    @strawberry.field(description="The organization that this request acts in.")
+    async def organization(self, info: Info) -> Organization:
+        return await organization.current(info.context)
+
+    @strawberry.field(description="Every organization that the caller belongs to.")
+    async def organizations(self, info: Info) -> list[ViewerOrganization]:
+        actor = info.context.actor
+        if actor.role is Role.SERVICE:
+            own = await organization.current(info.context)
+            return [_membership(own.database_id, own.slug, own.name, own.kind, actor.role, is_current=True)]
+        rows = await info.context.session.fetch_text(
+            "SELECT organization_id, slug, name, kind, role FROM app.my_organizations() ORDER BY slug"
+        )
+        return [_membership(*row, is_current=row["organization_id"] == actor.organization_id) for row in rows]
+
+    @strawberry.field(description="The caller's AI settings; null for who has none.")
+    async def ai_settings(self, info: Info) -> AiSettings | None:
+        return await ai_settings.of_user(info.context, self.user_id)
+
+    @strawberry.field(description="What the caller used and what is left; of the organization, where it is no member.")
+    async def usage(self, info: Info) -> UsageSummary | None:
+        return await budget.summary(info.context)
+
+
+def _membership(  # noqa: PLR0913 - a row of six columns
+    organization_id: str, slug: str, name: str, kind: str, role: str, *, is_current: bool
+) -> ViewerOrganization:
+    return ViewerOrganization(
+        database_id=UUID(organization_id),
+        slug=slug,
+        name=name,
+        kind=OrganizationKind(kind),
+        role=Role(role),
+        is_current=is_current,
+    )
+
+
+@strawberry.type
+class ViewerQuery:
+    @strawberry.field(description="The caller.")
+    async def viewer(self, info: Info) -> Viewer:
+        actor = info.context.actor
+        return Viewer(role=actor.role, user_id=actor.user_id)

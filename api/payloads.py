@@ -1,0 +1,81 @@
+"""What stands beside a row and is read only when selected: payloads, and columns that not every role may read.
+
+One statement for all rows and all selected values of a level.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, FromClause, Select, any_, bindparam, select
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from api.context import Batch, Context
+from db import mirror
+from db.types import Role
+
+Key = tuple[str, datetime, str]
+
+
+@dataclass(frozen=True, eq=False)
+class Beside:
+    """Values of `table`, by the uuid in `key` of the row that they belong to.
+
+    `values` has what to select for each name, `reads` the columns that this takes. Where several rows share a key,
+    each value is null in all of them but one. With `created_at`, it equals the owner's, and prunes months.
+    """
+
+    table: FromClause
+    key: ColumnElement[Any]
+    values: Mapping[str, ColumnElement[Any]]
+    reads: frozenset[str] = field(default=frozenset())
+    created_at: ColumnElement[Any] | None = None
+
+    def is_readable(self, role: Role) -> bool:
+        """Whether the role may read the table, with these columns."""
+        return mirror.allows(role, mirror.name_of(self.table), "select", self.reads)
+
+    async def value(self, context: Context, name: str, database_id: str, created_at: datetime) -> Any:
+        """The value of this name for one row, batched; None where there is none or the role may not read it."""
+        if not self.is_readable(context.actor.role):
+            return None
+        loader = context.loader(("beside", self), lambda: _load(context, self))
+        return await loader.load((database_id, created_at, name))
+
+
+def _load(context: Context, beside: Beside) -> Batch:
+    async def load(keys: list[Key]) -> list[Any]:
+        names = tuple(sorted({name for _, _, name in keys}))
+        times = [created_at for _, created_at, _ in keys]
+        rows = await context.session.fetch(
+            ("beside", beside, names),
+            _build(context.actor.role, beside, names),
+            keys=list({database_id for database_id, _, _ in keys}),
+            created_from=min(times),
+            created_to=max(times),
+        )
+        found = {(row["key"], name): row[name] for row in rows for name in names if row[name] is not None}
+        return [found.get((database_id, name)) for database_id, _, name in keys]
+
+    return load
+
+
+def _build(role: Role, beside: Beside, names: tuple[str, ...]) -> Callable[[], Select[Any]]:
+    def build() -> Select[Any]:
+        values = (beside.values[name].label(name) for name in names)
+        wanted = beside.key == any_(bindparam("keys", type_=ARRAY(beside.key.type)))
+        statement = select(beside.key.label("key"), *values).where(mirror.where(role, beside.table), wanted)
+        if beside.created_at is None:
+            return statement
+        start, end = (bindparam(name, type_=beside.created_at.type) for name in ("created_from", "created_to"))
+        return statement.where(beside.created_at >= start, beside.created_at <= end)
+
+    return build
+
+
+def on_record(context: Context, type_name: str, database_id: str, value: Any) -> Any:
+    """`value`, and a note that the caller was shown it, if there is any."""
+    if value is not None:
+        context.on_record(type_name, database_id)
+    return value

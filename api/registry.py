@@ -1,0 +1,34 @@
+"""Nodes by type name: which source reads a global id. Filled by `api/schema.py`, the only list of entities."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Final
+
+from api.context import Context
+from api.loaders import by_id
+from api.node import Node, Source, parse_id
+
+SOURCES: Final[dict[str, Source[Any]]] = {}
+
+
+def register(sources: tuple[Source[Any], ...]) -> None:
+    """Make these sources' nodes reachable by id."""
+    SOURCES.update({source.name: source for source in sources})
+
+
+async def load(context: Context, type_name: str | None, database_id: str | None) -> Node | None:
+    """The node, or None when there is none of that type and id that the caller may see."""
+    source = SOURCES.get(type_name or "")
+    return await by_id(context, source, database_id) if source else None
+
+
+async def load_global(context: Context, value: str, argument: str = "id") -> Node | None:
+    """The node of a global id. Raises BadUserInputError for what is no ID."""
+    type_name, database_id = parse_id(value, argument)
+    return await load(context, type_name, database_id)
+
+
+async def load_all(context: Context, values: Sequence[str], argument: str = "ids") -> list[Node | None]:
+    """The nodes of many global ids in their order, one statement a type. Raises BadUserInputError as `load_global`."""
+    parsed = [parse_id(value, f"{argument}.{at}") for at, value in enumerate(values)]
+    return list(await asyncio.gather(*(load(context, type_name, database_id) for type_name, database_id in parsed)))

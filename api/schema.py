@@ -1,0 +1,133 @@
+"""The schema: the one list of entities, put together to Query, and its text.
+
+Attributes are read straight: Strawberry's wrapper around a plain attribute costs more than the attribute.
+"""
+
+from typing import Annotated, Any, Final
+
+import strawberry
+from graphql import GraphQLField, GraphQLObjectType, GraphQLSchema, lexicographic_sort_schema, print_schema
+from strawberry.schema.config import StrawberryConfig
+
+from api import registry
+from api.context import Info
+from api.entities import (
+    ai_settings,
+    audit_event,
+    budget,
+    cache,
+    category,
+    content_search,
+    conversation,
+    document,
+    feedback,
+    insight,
+    interaction,
+    message,
+    organization,
+    pattern,
+    project,
+    search,
+    tool,
+    tool_call,
+    usage,
+    user,
+    viewer,
+)
+from api.errors import BadUserInputError
+from api.node import Node
+from api.scalars import SCALARS
+
+MAX_IDS: Final = 100
+
+ENTITIES: Final = (
+    organization,
+    user,
+    project,
+    category,
+    tool,
+    conversation,
+    message,
+    feedback,
+    insight,
+    pattern,
+    ai_settings,
+    budget,
+    usage,
+    interaction,
+    cache,
+    tool_call,
+    audit_event,
+    document,
+    content_search,
+)
+
+
+@strawberry.type
+class NodeQuery:
+    @strawberry.field(description="The object with this id; null when there is none that the caller may see.")
+    async def node(
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="A global id.")]  # noqa: A002 - the wire's name
+    ) -> Node | None:
+        return await registry.load_global(info.context, id)
+
+    @strawberry.field(description="The objects with these ids in the same order, null where `node` would give null.")
+    async def nodes(
+        self, info: Info, ids: Annotated[list[strawberry.ID], strawberry.argument(description="At most 100 global ids.")]
+    ) -> list[Node | None]:
+        if len(ids) > MAX_IDS:
+            raise BadUserInputError(f"`ids` takes at most {MAX_IDS} ids.", argument="ids")
+        return await registry.load_all(info.context, ids)
+
+
+@strawberry.type(description="What can be asked.")
+class Query(
+    viewer.ViewerQuery,
+    NodeQuery,
+    conversation.ConversationQuery,
+    feedback.FeedbackQuery,
+    insight.InsightQuery,
+    pattern.PatternQuery,
+    ai_settings.AiSettingsQuery,
+    usage.UsageQuery,
+    interaction.InteractionQuery,
+    tool_call.ToolCallQuery,
+    audit_event.AuditEventQuery,
+    document.DocumentQuery,
+    search.SearchQuery,
+    content_search.ContentSearchQuery,
+    cache.CacheQuery,
+):
+    pass
+
+
+def build_schema() -> GraphQLSchema:
+    """The executable schema. Registers every entity's nodes."""
+    sources = tuple(source for module in ENTITIES for source in getattr(module, "SOURCES", (module.SOURCE,)))
+    registry.register(sources)
+    config = StrawberryConfig(scalar_map=SCALARS)
+    schema = strawberry.Schema(query=Query, types=[source.node for source in sources], config=config)
+    core = schema._schema  # noqa: SLF001 - Strawberry offers no other way to the schema that it made
+    _read_attributes_straight(core)
+    return core
+
+
+def _read_attributes_straight(schema: GraphQLSchema) -> None:
+    for named in schema.type_map.values():
+        if isinstance(named, GraphQLObjectType) and not named.name.startswith("__"):
+            for field in named.fields.values():
+                definition = field.extensions.get("strawberry-definition")
+                if definition is not None and definition.base_resolver is None:
+                    _read_straight(field, definition.python_name)
+
+
+def _read_straight(field: GraphQLField, name: str) -> None:
+    def read(source: Any, _info: object) -> Any:  # noqa: ANN401 - whatever the attribute is
+        return getattr(source, name)
+
+    field.resolve = read
+
+
+def schema_text(schema: GraphQLSchema) -> str:
+    """The schema as SDL, sorted, so that a difference is a change."""
+    return print_schema(lexicographic_sort_schema(schema)) + "\n"

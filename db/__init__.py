@@ -1,0 +1,1 @@
+"""The data: models, policies, statements, sessions. Imports neither the wire (`api`) nor its libraries."""

@@ -1,0 +1,101 @@
+"""The audit chain: each organization's head, its events, their erasable payloads, and signed checkpoints.
+
+Only one definer function writes here. The head is a row that is locked for one round trip, at the end of a change.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, Index, UniqueConstraint
+from sqlalchemy.orm import Mapped
+
+from db.base import Base, erasable, key_to, length, not_negative, of_organization, one_of, sha256
+from db.types import ActorRole, Count, KeyUid, RowId, Stamp, Uid
+
+
+class AuditHead(Base):
+    __tablename__ = "audit_heads"
+
+    organization_id: Mapped[KeyUid]
+    seq: Mapped[Count]
+    hash: Mapped[bytes]
+    pruned_seq: Mapped[Count]
+    pruned_hash: Mapped[bytes | None]
+    updated_at: Mapped[Stamp]
+
+    __table_args__ = (
+        of_organization(),
+        sha256("hash", "pruned_hash"),
+        CheckConstraint("pruned_seq BETWEEN 0 AND seq", name="pruned_seq"),
+        {"postgresql_with": {"fillfactor": 50}},
+    )
+
+
+class AuditEvent(Base):
+    __tablename__ = "audit_events"
+
+    organization_id: Mapped[KeyUid]
+    id: Mapped[RowId]
+    seq: Mapped[int]
+    action: Mapped[str]
+    actor_id: Mapped[Uid | None]
+    actor_role: Mapped[str]
+    target_type: Mapped[str | None]
+    target_id: Mapped[Uid | None]
+    target_digest: Mapped[bytes | None]
+    request_id: Mapped[str | None]
+    occurred_at: Mapped[datetime]
+    payload_digest: Mapped[bytes | None]
+    leaf: Mapped[bytes]
+    prev_hash: Mapped[bytes]
+    hash: Mapped[bytes]
+
+    __table_args__ = (
+        UniqueConstraint("organization_id", "seq"),
+        # A chain that forked would have two events after one.
+        UniqueConstraint("organization_id", "prev_hash"),
+        one_of("actor_role", ActorRole),
+        CheckConstraint("seq >= 1", name="seq"),
+        CheckConstraint("action ~ '^[a-z_]+([.][a-z_]+)+$'", name="action"),
+        length("action", 100),
+        length("target_type", 100),
+        length("request_id", 64),
+        sha256("target_digest", "payload_digest", "leaf", "prev_hash", "hash"),
+    )
+
+
+class AuditPayload(Base):
+    __tablename__ = "audit_payloads"
+
+    organization_id: Mapped[KeyUid]
+    event_id: Mapped[KeyUid]
+    salt: Mapped[bytes | None]
+    payload: Mapped[bytes | None]
+    redacted_at: Mapped[datetime | None]
+
+    __table_args__ = (key_to("audit_events", "event_id"), erasable())
+
+
+class AuditCheckpoint(Base):
+    __tablename__ = "audit_checkpoints"
+
+    organization_id: Mapped[KeyUid]
+    id: Mapped[RowId]
+    tree_size: Mapped[int]
+    root_hash: Mapped[bytes]
+    note: Mapped[str]
+    key_id: Mapped[str]
+    created_at: Mapped[Stamp]
+
+    __table_args__ = (
+        UniqueConstraint("organization_id", "tree_size"),
+        sha256("root_hash"),
+        not_negative("tree_size"),
+    )
+
+
+V = AuditEvent
+
+Index(None, V.organization_id, V.target_id, V.seq.desc(), postgresql_where=V.target_id.is_not(None))
+Index(None, V.organization_id, V.occurred_at.desc(), V.id.desc())
+Index(None, V.organization_id, V.actor_id, V.seq.desc())
+Index(None, V.organization_id, V.action, V.seq.desc())

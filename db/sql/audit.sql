@@ -1,0 +1,177 @@
+-- Owns: the bytes of the audit chain (docs/audit-format.md) and the one function that appends to it.
+-- Runs AFTER the tables, as minutebook_owner.
+-- Decision: one call at the end of the transaction with all of its events, READ COMMITTED: the organization's head row
+-- is locked for the last round trip only, and times are taken after the lock, so that their order is the chain's.
+
+-- Length-prefixed bytes: injective, and NULL differs from ''.
+CREATE OR REPLACE FUNCTION app.length_prefixed(x bytea) RETURNS bytea
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN coalesce(int4send(length(x)) || x, int4send(-1));
+
+CREATE OR REPLACE FUNCTION app.microseconds(at timestamptz) RETURNS bytea
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN int8send((extract(epoch FROM at) * 1000000)::bigint);
+
+CREATE OR REPLACE FUNCTION app.audit_leaf(
+    organization_id uuid, seq bigint, id uuid, action text, actor_id uuid, actor_role text, target_type text,
+    target_id uuid, target_digest bytea, request_id text, occurred_at timestamptz, payload_digest bytea
+) RETURNS bytea
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN sha256(
+        '\x00'::bytea
+        || app.length_prefixed('minutebook:audit:v1'::bytea)
+        || app.length_prefixed(uuid_send(organization_id))
+        || app.length_prefixed(int8send(seq))
+        || app.length_prefixed(uuid_send(id))
+        || app.length_prefixed(convert_to(action, 'UTF8'))
+        || app.length_prefixed(uuid_send(actor_id))
+        || app.length_prefixed(convert_to(actor_role, 'UTF8'))
+        || app.length_prefixed(convert_to(target_type, 'UTF8'))
+        || app.length_prefixed(uuid_send(target_id))
+        || app.length_prefixed(target_digest)
+        || app.length_prefixed(convert_to(request_id, 'UTF8'))
+        || app.length_prefixed(app.microseconds(occurred_at))
+        || app.length_prefixed(payload_digest)
+    );
+
+CREATE OR REPLACE FUNCTION app.audit_hash(prev_hash bytea, seq bigint, leaf bytea) RETURNS bytea
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN sha256('\x01'::bytea || prev_hash || int8send(seq) || leaf);
+
+-- The row digests that the events tool_call.recorded and tool_call.completed commit to.
+CREATE OR REPLACE FUNCTION app.tool_call_digest(call app.tool_calls) RETURNS bytea
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN sha256(
+        app.length_prefixed('minutebook:tool_call:v1'::bytea)
+        || app.length_prefixed(uuid_send(call.organization_id))
+        || app.length_prefixed(uuid_send(call.id))
+        || app.length_prefixed(uuid_send(call.user_id))
+        || app.length_prefixed(uuid_send(call.session_id))
+        || app.length_prefixed(uuid_send(call.conversation_id))
+        || app.length_prefixed(uuid_send(call.interaction_id))
+        || app.length_prefixed(convert_to(call.tool_name, 'UTF8'))
+        || app.length_prefixed(float8send(call.ai_confidence))
+        || app.length_prefixed(app.microseconds(call."timestamp"))
+        || app.length_prefixed(call.payload_hash)
+        || app.length_prefixed(app.microseconds(call.created_at))
+    );
+
+CREATE OR REPLACE FUNCTION app.tool_call_outcome_digest(outcome app.tool_call_outcomes) RETURNS bytea
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN sha256(
+        app.length_prefixed('minutebook:tool_call_outcome:v1'::bytea)
+        || app.length_prefixed(uuid_send(outcome.organization_id))
+        || app.length_prefixed(uuid_send(outcome.tool_call_id))
+        || app.length_prefixed(uuid_send(outcome.user_id))
+        || app.length_prefixed(convert_to(outcome.status, 'UTF8'))
+        || app.length_prefixed(app.microseconds(outcome."timestamp"))
+        || app.length_prefixed(app.microseconds(outcome.completed_at))
+        || app.length_prefixed(outcome.payload_hash)
+        || app.length_prefixed(app.microseconds(outcome.created_at))
+    );
+
+GRANT EXECUTE ON FUNCTION
+    app.length_prefixed(bytea), app.microseconds(timestamptz),
+    app.tool_call_digest(app.tool_calls), app.tool_call_outcome_digest(app.tool_call_outcomes)
+    TO app_service, app_admin, app_auditor, app_definer, minutebook_operator;
+GRANT EXECUTE ON FUNCTION
+    app.audit_leaf(uuid, bigint, uuid, text, uuid, text, text, uuid, bytea, text, timestamptz, bytea),
+    app.audit_hash(bytea, bigint, bytea)
+    TO app_definer;
+
+GRANT USAGE, CREATE ON SCHEMA app TO app_definer;
+SET LOCAL ROLE app_definer;
+
+-- events: a JSON array of {action, target_type?, target_id?, target_digest? (hex), details? (any JSON)}; who, where and
+-- when come from the context. The operator (imports, the demo world) may also give id, actor_id, actor_role, request_id
+-- and occurred_at. Returns one row per event, in order. 22023: not an array.
+CREATE OR REPLACE FUNCTION app.audit_append(events jsonb)
+    RETURNS TABLE (seq bigint, id uuid)
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = '' SET row_security = on
+    AS $body$
+#variable_conflict use_column
+DECLARE
+    organization CONSTANT uuid := app.required_organization();
+    is_operator CONSTANT boolean := session_user = 'minutebook_operator' AND current_setting('role') = 'none';
+    caller CONSTANT text := CASE
+        WHEN is_operator THEN 'OPERATOR'
+        ELSE CASE current_setting('role')
+            WHEN 'app_member' THEN 'MEMBER' WHEN 'app_observer' THEN 'OBSERVER' WHEN 'app_admin' THEN 'ADMIN'
+            WHEN 'app_auditor' THEN 'AUDITOR' WHEN 'app_service' THEN 'SERVICE'
+        END
+    END;
+    head app.audit_heads;
+    event jsonb;
+    given jsonb;
+    e app.audit_events;
+    salt bytea;
+    payload bytea;
+BEGIN
+    IF caller IS NULL THEN
+        RAISE EXCEPTION 'only a request role or the operator appends' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    IF jsonb_typeof(events) IS DISTINCT FROM 'array' THEN
+        RAISE EXCEPTION 'events is a JSON array' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF jsonb_array_length(events) = 0 THEN
+        RETURN;
+    END IF;
+
+    SELECT h.* INTO head FROM app.audit_heads AS h WHERE h.organization_id = organization FOR UPDATE;
+    IF NOT FOUND THEN
+        INSERT INTO app.audit_heads (organization_id, seq, hash)
+            VALUES (organization, 0, decode(repeat('00', 32), 'hex')) ON CONFLICT DO NOTHING;
+        SELECT h.* INTO head FROM app.audit_heads AS h WHERE h.organization_id = organization FOR UPDATE;
+    END IF;
+
+    FOR event IN SELECT a.value FROM jsonb_array_elements(events) WITH ORDINALITY AS a ORDER BY a.ordinality LOOP
+        given := CASE WHEN is_operator THEN event ELSE '{}'::jsonb END;
+        e.organization_id := organization;
+        e.seq := head.seq + 1;
+        e.id := coalesce((given ->> 'id')::uuid, app.uuidv7());
+        e.action := event ->> 'action';
+        e.actor_id := coalesce((given ->> 'actor_id')::uuid, app.actor_id());
+        e.actor_role := coalesce(given ->> 'actor_role', caller);
+        e.target_type := event ->> 'target_type';
+        e.target_id := (event ->> 'target_id')::uuid;
+        e.target_digest := decode(event ->> 'target_digest', 'hex');
+        e.request_id := coalesce(given ->> 'request_id', nullif(current_setting('app.request_id', true), ''));
+        e.occurred_at := coalesce((given ->> 'occurred_at')::timestamptz, clock_timestamp());
+
+        payload := convert_to(nullif(event -> 'details', 'null'::jsonb)::text, 'UTF8');
+        salt := uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid());
+        e.payload_digest := sha256(salt || payload);
+        e.leaf := app.audit_leaf(
+            e.organization_id, e.seq, e.id, e.action, e.actor_id, e.actor_role, e.target_type, e.target_id,
+            e.target_digest, e.request_id, e.occurred_at, e.payload_digest);
+        e.prev_hash := head.hash;
+        e.hash := app.audit_hash(e.prev_hash, e.seq, e.leaf);
+
+        INSERT INTO app.audit_events (
+            organization_id, id, seq, action, actor_id, actor_role, target_type, target_id, target_digest, request_id,
+            occurred_at, payload_digest, leaf, prev_hash, hash
+        ) VALUES (
+            e.organization_id, e.id, e.seq, e.action, e.actor_id, e.actor_role, e.target_type, e.target_id,
+            e.target_digest, e.request_id, e.occurred_at, e.payload_digest, e.leaf, e.prev_hash, e.hash);
+        IF payload IS NOT NULL THEN
+            INSERT INTO app.audit_payloads (organization_id, event_id, salt, payload)
+                VALUES (organization, e.id, salt, payload);
+        END IF;
+        head.seq := e.seq;
+        head.hash := e.hash;
+        seq := e.seq;
+        id := e.id;
+        RETURN NEXT;
+    END LOOP;
+
+    UPDATE app.audit_heads AS h SET seq = head.seq, hash = head.hash, updated_at = statement_timestamp()
+        WHERE h.organization_id = organization;
+END
+$body$;
+
+REVOKE ALL ON FUNCTION app.audit_append(jsonb) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION app.audit_append(jsonb)
+    TO app_member, app_observer, app_admin, app_auditor, app_service, minutebook_operator;
+
+SET LOCAL ROLE minutebook_owner;
+REVOKE CREATE ON SCHEMA app FROM app_definer;

@@ -1,0 +1,44 @@
+"""One PostgreSQL for the whole run, one migrated template, and a clone of it for each test that asks for `urls`."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from db.bootstrap import bootstrap
+from db.embedded import EmbeddedServer
+from db.engine import Urls
+from db.migrate import upgrade
+from tests.databases import clone
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
+    """An embedded PostgreSQL that promises nothing after a crash."""
+    with EmbeddedServer(tmp_path_factory.mktemp("home"), is_durable=False) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+async def template(server: EmbeddedServer) -> Urls:
+    """The migrated, empty database that others are cloned from: never connect to it."""
+    urls = await bootstrap(server.bootstrap_url, database="template_minutebook", credentials=server.credentials)
+    await upgrade(urls)
+    return urls
+
+
+@pytest.fixture
+async def urls(template: Urls) -> AsyncIterator[Urls]:
+    """A migrated, empty database of the test's own."""
+    async with clone(template) as copy:
+        yield copy
+
+
+@pytest.fixture(scope="session")
+async def world(template: Urls) -> AsyncIterator[Urls]:
+    """The demo world, seeded once for all tests that only read it."""
+    from db.embedder import MiniLm
+    from db.seed import seed
+
+    async with clone(template) as copy:
+        await seed(copy.operator, embedder=MiniLm())
+        yield copy
