@@ -290,9 +290,9 @@ def _lateral(pager: Pager[Any], by: ColumnElement[Any]) -> Select[Any]:
 def _counts(pager: Pager[Any], by: ColumnElement[Any]) -> Callable[[list[str]], Awaitable[list[Count]]]:
     def build() -> Select[Any]:
         parent = _parents()
-        counted = pager.counted(by == parent.c.id).lateral("item")
-        total = select(func.count().label("value")).select_from(counted).scalar_subquery()
-        return select(parent.c["at"], total).order_by(parent.c["at"])
+        counted = pager.counted(by == parent.c.id).correlate(parent).subquery()
+        total = select(func.count().label("value")).select_from(counted).lateral("total")
+        return select(parent.c["at"], total.c.value).select_from(parent.join(total, true())).order_by(parent.c["at"])
 
     async def load(parents: list[str]) -> list[Count]:
         rows = await pager.context.session.fetch(

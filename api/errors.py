@@ -24,6 +24,9 @@ import asyncpg
 import structlog
 from graphql import GraphQLError, GraphQLSyntaxError
 
+from db.engine import DatabaseUnavailableError
+from db.session import LostCommitError
+
 log = structlog.get_logger(__name__)
 
 LOGGED_QUERY_CHARS: Final = 500
@@ -148,7 +151,8 @@ def as_graphql_error(error: BaseException, *, request_id: str, query: str = "") 
     if isinstance(root, GraphQLError):
         return _from_core(error, root, request_id, query)
     known = _from_database(root)
-    if known in (None, ForbiddenError):  # a 42501 that arrives here is a bug of ours: the mirror decides before SQL
+    # a 42501 that arrives here is a bug of ours: the mirror decides before SQL
+    if known in {None, ForbiddenError} or isinstance(root, OSError | LostCommitError):
         _record(root, request_id, query)
     answer = (known or InternalError)()
     return _located(error, answer.message, answer.extensions or {}, answer)
@@ -228,7 +232,8 @@ def _from_database(error: BaseException) -> type[ApiError] | None:
         return BadUserInputError if isinstance(error, ValueError) else UnavailableError
     if isinstance(error, TimeoutError):
         return OperationTimeoutError
-    return UnavailableError if isinstance(error, ConnectionError) else None
+    is_passing = isinstance(error, OSError | DatabaseUnavailableError | LostCommitError)
+    return UnavailableError if is_passing else None
 
 
 def _record(error: BaseException, request_id: str, query: str) -> None:

@@ -187,13 +187,16 @@ async def _create_extensions(connection: "asyncpg.Connection[Any]") -> None:
 
 
 async def _create_extension(connection: "asyncpg.Connection[Any]", extension: str) -> None:
+    login = await connection.fetchval("SELECT pg_catalog.quote_ident(current_user)")
     try:
         await connection.execute(f"CREATE EXTENSION {extension} SCHEMA ext")
     except asyncpg.FeatureNotSupportedError as error:
         raise BootstrapError(f"the extension {extension} is not installed on this server") from error
     except asyncpg.InsufficientPrivilegeError as error:
-        hint = f"CREATE SCHEMA IF NOT EXISTS ext; CREATE EXTENSION {extension} SCHEMA ext"
-        raise BootstrapError(f"the bootstrap login may not create {extension}; have a superuser run: {hint}") from error
+        raise BootstrapError(
+            f"the bootstrap login may not create {extension}; have a superuser run, in this database: "
+            f"CREATE SCHEMA IF NOT EXISTS ext AUTHORIZATION {login}; CREATE EXTENSION {extension} SCHEMA ext"
+        ) from error
 
 
 def _quoted(name: str) -> str:

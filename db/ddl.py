@@ -20,10 +20,15 @@ _DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 
 def create_table_sql(table: Table) -> str:
-    """CREATE TABLE and its indexes, by name."""
+    """CREATE TABLE, the storage of columns that ask for one, and the indexes by name."""
     text = str(CreateTable(table).compile(dialect=_DIALECT)).strip().replace("\t", "    ")
     text = re.sub(r"\n\)\n (?=WITH|PARTITION)", "\n) ", re.sub(r" +$", "", text, flags=re.MULTILINE))
-    statements = [text, *map(_create_index_sql, _by_name(table.indexes))]
+    storage = [
+        f"ALTER TABLE {table.fullname} ALTER COLUMN {column.name} SET STORAGE {column.info['storage']}"
+        for column in table.c
+        if "storage" in column.info
+    ]
+    statements = [text, *storage, *map(_create_index_sql, _by_name(table.indexes))]
     return "".join(f"{statement};\n" for statement in statements)
 
 

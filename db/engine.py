@@ -141,12 +141,11 @@ async def check_ready(pools: Pools, *, timeout_s: float = 2.0) -> None:
     """Both logins get an answer from PostgreSQL in time. Raises DatabaseUnavailableError, whose text names no secret."""
     for name, pool in (("api", pools.api), ("ingest", pools.ingest)):
         try:
-            async with asyncio.timeout(timeout_s):
-                connection = await acquire(pool, timeout_s=timeout_s)
-                try:
-                    await connection.execute("SELECT 1")
-                finally:
-                    await release(pool, connection)
+            connection = await acquire(pool, timeout_s=timeout_s)
+            try:
+                await connection.execute("SELECT 1", timeout=timeout_s)
+            finally:
+                await release(pool, connection)
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:  # TimeoutError is an OSError
             raise DatabaseUnavailableError(f"the {name} login gets no answer: {type(error).__name__}") from error
 

@@ -1,6 +1,7 @@
 """Alembic without its command line: up and down as the owner, over one asyncpg connection of the migrator's login.
 
-One migration is one transaction. What a session needs before the first of them stands in migrations/env.py.
+One migration is one transaction. A process runs one upgrade at a time: Alembic's context is a global. What a session
+needs before the first migration stands in migrations/env.py.
 """
 
 from collections.abc import Callable

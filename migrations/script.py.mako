@@ -16,7 +16,6 @@ import sqlalchemy as sa
 % if "op." in (upgrades or "") + (downgrades or ""):
 from alembic import op
 % endif
-
 from db.migrate import execute_text
 ${imports if imports else ""}
 
@@ -27,8 +26,8 @@ depends_on = ${repr(depends_on)}
 
 
 def upgrade() -> None:
-    ${upgrades if upgrades else 'execute_text("""\n    """)'}
+    ${upgrades if upgrades else 'raise NotImplementedError'}
 
 
 def downgrade() -> None:
-    ${downgrades if downgrades else 'execute_text("""\n    """)'}
+    ${downgrades if downgrades else 'raise NotImplementedError'}

@@ -8,6 +8,7 @@ from db.bootstrap import bootstrap
 from db.embedded import EmbeddedServer
 from db.engine import Urls
 from db.migrate import upgrade
+from tests.client import Client, client_of
 from tests.databases import clone
 
 
@@ -42,3 +43,17 @@ async def world(template: Urls) -> AsyncIterator[Urls]:
     async with clone(template) as copy:
         await seed(copy.operator, embedder=MiniLm())
         yield copy
+
+
+@pytest.fixture(scope="session")
+async def ask_world(world: Urls, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Client]:
+    """A client of the application over the demo world. Read only: reads on record are all that it may add."""
+    async with client_of(world, tmp_path_factory.mktemp("api")) as client:
+        yield client
+
+
+@pytest.fixture
+async def client(urls: Urls, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Client]:
+    """A client of the application over the test's own database."""
+    async with client_of(urls, tmp_path_factory.mktemp("api"), EMBEDDER="none") as asking:
+        yield asking

@@ -88,7 +88,7 @@ class _Walk:
         self.fragments = {
             each.name.value: each for each in document.definitions if isinstance(each, FragmentDefinitionNode)
         }
-        self._spreads = {name: _spreads_of(each.selection_set) for name, each in self.fragments.items()}
+        self._spreads = {name: _spreads_of(each.selection_set, limits.repeats) for name, each in self.fragments.items()}
         self._groups: dict[tuple[tuple[int, str], ...], Group] = {}
         self._steps = 0
 
@@ -116,7 +116,7 @@ class _Walk:
     def refuse_unused(self, roots: list[SelectionSetNode]) -> None:
         """graphql-core would validate what nothing spreads, and this walk would not have seen it."""
         used: set[str] = set()
-        new = {name for root in roots for name in _spreads_of(root)}
+        new = {name for root in roots for name in _spreads_of(root, self.limits.repeats)}
         while new:
             used |= new
             new = {name for each in new for name in self._spreads.get(each, ())} - used
@@ -253,15 +253,19 @@ def _own_directives(node: OperationDefinitionNode) -> int:
     return len(node.directives or ()) + on_variables
 
 
-def _spreads_of(selection_set: SelectionSetNode) -> set[str]:
+def _spreads_of(selection_set: SelectionSetNode, most: int) -> set[str]:
+    """The fragments spread anywhere below; one that is spread over and over in one place is refused."""
     names: set[str] = set()
     sets = [selection_set]
     while sets:
+        here: list[str] = []
         for selection in sets.pop().selections:
             if isinstance(selection, FragmentSpreadNode):
-                names.add(selection.name.value)
+                here.append(selection.name.value)
             elif isinstance(selection, FieldNode | InlineFragmentNode) and selection.selection_set:
                 sets.append(selection.selection_set)
+        _within("repeated spreads", len(here) - len(set(here)), most)
+        names.update(here)
     return names
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import rich_click as click
 
-from api.cli.connections import Database, connected, one_line, opened, run_async
-from api.settings import Settings, load
+from api.cli.connections import Database, connected, opened, run_async
+from api.settings import Settings, SettingsError, load
 
 
 @click.command()
@@ -108,12 +108,24 @@ async def is_empty(url: str) -> bool:
 
 def fill(settings: Settings, database: Database, *, scale: int = 1, anchor: datetime | None = None) -> None:
     """The demo world with a progress bar; embedded by the configured model, where there is one."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
     from db.embedder import from_name
     from db.seed import seed as plant
 
     given = settings.embedder
-    with one_line():
+    try:
         embedder = from_name(
             given.kind, url=given.url, model=given.model, dimensions=given.dimensions, api_key=given.api_key or ""
         )
-    raise NotImplementedError
+    except ValueError as error:
+        raise SettingsError("EMBEDDER", f"cannot be used: {error}") from None
+    columns = (TextColumn("Demo world"), BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("", total=1.0)
+
+        def progress(label: str, done: float) -> None:
+            bar.update(task, description=label, completed=done)
+
+        run_async(plant(database.url("operator"), scale=scale, anchor=anchor, embedder=embedder, progress=progress))

@@ -5,6 +5,8 @@
 
 import asyncio
 import logging
+import os
+import shutil
 import signal
 import socket
 import sys
@@ -115,10 +117,11 @@ def serve_until_stopped(settings: Settings, urls: "Urls", listener: socket.socke
 
     from api.app import create_app
 
-    configure_logging(settings)
+    app = create_app(settings, urls)
+    configure_logging(settings)  # after the app, which brings a configuration of its own
     server = uvicorn.Server(
         uvicorn.Config(
-            create_app(settings, urls),
+            app,
             http="httptools",
             ws="none",
             lifespan="on",
@@ -155,10 +158,11 @@ async def _announce(server: Any, settings: Settings, listener: socket.socket) ->
 
 def _how_to_ask(settings: Settings, address: str) -> str:
     token = mint_token(settings, "alice", None)
+    command = "minutebook" if shutil.which("minutebook") else os.path.relpath(sys.argv[0])
     return f"""
 A token for a person of the demo world, or for a service:
-  minutebook token alice
-  minutebook token service --organization northwind
+  {command} token alice
+  {command} token service --organization northwind
 
 A first question, as alice:
   curl -s {address}/graphql -H 'Content-Type: application/json' \\
@@ -173,7 +177,7 @@ def configure_logging(settings: Settings) -> None:
     import structlog
 
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
-    logging.basicConfig(level=max(level, logging.WARNING), format="%(levelname)s %(name)s %(message)s")
+    logging.basicConfig(level=max(level, logging.WARNING), format="%(levelname)s %(name)s %(message)s", force=True)
     is_json = settings.log_format == "json"
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(level),

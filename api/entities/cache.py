@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 import strawberry
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, bindparam, func, select
 
 from api.connection import After, Before, Connection, First, Last, Listing, Order, Page, readable, root_page
 from api.context import Info
@@ -97,6 +97,6 @@ SOURCE = Source(
         "created_at": T.c.created_at,
         "last_accessed_at": T.c.last_accessed_at,
     },
-    extra=(lambda _role: T.c.expires_at > func.now(),),
+    extra=(lambda _role: T.c.expires_at > bindparam("now", type_=T.c.expires_at.type),),
 )
 LISTING = Listing(SOURCE, Order("created_at", T.c.created_at))

@@ -3,6 +3,7 @@
 Ordered by the caller's own `timestamp`; `created_at`, which picks the months, follows from it within a day.
 """
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Annotated, Any, Final
@@ -161,46 +162,62 @@ class ToolCallFilter:
 def where_of(given: ToolCallFilter | None, now: datetime) -> Where:
     """The clauses of a filter over the last 92 days, or over the range that it names. Raises BadUserInputError."""
     where = Where()
-    within(where, *list_window(present(given.timestamp) if given else None, now, "timestamp"))
+    window = list_window(present(given.timestamp) if given else None, now, "timestamp")
+    within(where, *window)
     if given:
         where.identified(T.c.user_id, "userId", present(given.user_id), "User")
         where.equals(T.c.session_id, "sessionId", given.session_id)
         for name in present(given.tool_name) or ():
             clean_text(name, "toolName", MAX_NAME)
         where.one_of(T.c.tool_name, "toolName", present(given.tool_name))
-        _ended(where, present(given.status))
+        if (statuses := present(given.status)) is not None:
+            _went(where, statuses, window)
     return where
 
 
-def within(where: Where, start: datetime, end: datetime | None) -> None:
+def within(where: Where, start: datetime, end: datetime | None, table: FromClause = T, prefix: str = "") -> None:
     """Calls made from `start` to before `end`, and what follows from that for the months to look in."""
-    where.since(T.c.timestamp, "timestamp", start)
-    where.since(T.c.created_at, "createdAt", start - LATEST)
+    where.since(table.c.timestamp, f"{prefix}timestamp", start)
+    where.since(table.c.created_at, f"{prefix}created_at", start - LATEST)
     if end is not None:
-        where.before(T.c.timestamp, "timestamp", end)
-        where.before(T.c.created_at, "createdAt", end + EARLIEST + LATEST)
+        where.before(table.c.timestamp, f"{prefix}timestamp", end)
+        where.before(table.c.created_at, f"{prefix}created_at", end + EARLIEST)
 
 
-def _ended(where: Where, statuses: list[ToolCallStatus] | None) -> None:
-    if statuses is None:
+def _went(where: Where, statuses: list[ToolCallStatus], window: tuple[datetime, datetime | None]) -> None:
+    ended = [status.value for status in statuses if status is not ToolCallStatus.PENDING]
+    if ToolCallStatus.PENDING in statuses:
+        among = [O.c.status == literal_column(f"'{status}'") for status in sorted(ended)]
+        where.add(f"pending or {ended}", lambda: or_(O.c.tool_call_id.is_(None), *among))
         return
-    ended = [OutcomeStatus(status.value) for status in statuses if status is not ToolCallStatus.PENDING]
-    has_ended = Where()
-    has_ended.one_of(O.c.status, "status", ended)
-    is_pending = ToolCallStatus.PENDING in statuses
-    if not is_pending:
-        where.add("ended", has_ended.clauses[0], **has_ended.values)
-    elif ended:
-        clause = has_ended.clauses[0]
-        where.add("pending or ended", lambda: or_(O.c.tool_call_id.is_(None), clause()), **has_ended.values)
+    if len(ended) == 1:
+        where.equals(O.c.status, "status", ended[0])
     else:
-        where.add("pending", lambda: O.c.tool_call_id.is_(None))
+        where.one_of(O.c.status, "status", ended)
+    within(where, *window, O, "outcome_")
 
 
-def with_outcome(role: Role) -> FromClause:
+def with_outcome(role: Role, *more: ColumnElement[bool]) -> FromClause:
     """Calls with their outcomes; the outcomes' mirror stands in the join, or calls without one would be lost."""
     same = (O.c.tool_call_id == T.c.id, O.c.created_at == T.c.created_at)
-    return T.outerjoin(O, and_(mirror.where(role, O), *same))
+    return T.outerjoin(O, and_(mirror.where(role, O), *same, *more))
+
+
+def _with_recent_outcome(role: Role) -> FromClause:
+    # The bound says nothing new; it spares PostgreSQL planning the months of outcomes that the window leaves out.
+    return with_outcome(role, O.c.created_at >= bindparam("created_at_from", type_=O.c.created_at.type))
+
+
+def _from_outcome(role: Role) -> FromClause:
+    # Two comparisons: after an equality PostgreSQL expects one row of the join, and sorts all instead of stopping early.
+    same = (O.c.tool_call_id == T.c.id, T.c.created_at >= O.c.created_at, T.c.created_at <= O.c.created_at)
+    return O.join(T, and_(mirror.where(role, O), *same))
+
+
+def listing_of(given: ToolCallFilter | None) -> Listing[ToolCall]:
+    """What lists the calls of a filter: calls of one outcome are led by the outcomes, which repeat the call's time."""
+    statuses = present(given.status) if given else None
+    return ENDED if statuses in ([ToolCallStatus.SUCCESS], [ToolCallStatus.ERROR]) else RECENT
 
 
 def _months(order: Order, bind: str, is_less: bool) -> tuple[ColumnElement[bool], ...]:  # noqa: FBT001, ARG001 - Listing.bounds
@@ -227,7 +244,7 @@ class ToolCallQuery:
         filter: FilterArgument = strawberry.UNSET,  # noqa: A002 - the wire's name
     ) -> Connection[ToolCall] | None:
         where = where_of(filter or None, info.context.now)
-        return await root_page(info, Connection, LISTING, Page.of(first, after, last, before), where)
+        return await root_page(info, Connection, listing_of(filter or None), Page.of(first, after, last, before), where)
 
     @strawberry.field(description="How often each tool was called, among the calls that the viewer may see.")
     async def tool_usage(self, info: Info, range: UsageRange) -> list[ToolUsageRow] | None:  # noqa: A002 - the wire's name
@@ -242,7 +259,7 @@ class ToolCallQuery:
 def _usage(role: Role, where: Where) -> Select[Any]:
     count = func.count().label("count")
     errors = func.count().filter(O.c.status == literal_column(f"'{OutcomeStatus.ERROR.value}'"))
-    statement = SOURCE.narrow(select(T.c.tool_name, count, errors.label("errors")), role)
+    statement = _RECENT_SOURCE.narrow(select(T.c.tool_name, count, errors.label("errors")), role)
     clauses = (clause() for clause in where.clauses)
     return statement.where(*clauses).group_by(T.c.tool_name).order_by(count.desc(), T.c.tool_name)
 
@@ -268,3 +285,7 @@ SOURCE = Source(
     is_partitioned=True,
 )
 LISTING = Listing(SOURCE, Order("timestamp", T.c.timestamp), _months)
+# For lists whose filter comes from `where_of`, which always has a beginning.
+_RECENT_SOURCE = replace(SOURCE, origin=_with_recent_outcome)
+RECENT = Listing(_RECENT_SOURCE, LISTING.order, _months)
+ENDED = Listing(replace(SOURCE, key=O.c.tool_call_id, origin=_from_outcome), Order("timestamp", O.c.timestamp), _months)

@@ -56,7 +56,7 @@ class Page:
     _request_digest: bytes
 
     def cursor(self, position: int) -> str:
-        """The cursor of `found[position]`; worth making only when it is selected (up to 1.5 kB)."""
+        """The cursor of `found[position]`; worth making only when it is selected (up to 1.6 kB)."""
         place = next(n for n, hit in enumerate(self._ranking.hits, start=1) if hit.id == self.found[position].hit.id)
         return _packed(self._ranking, place, self._before + place, self._request_digest)
 

@@ -11,10 +11,10 @@ from db.seed import asides, noticed, usage
 from db.seed.clock import Clock, stream, v7
 from db.seed.documents import Library, library
 from db.seed.interactions import Recorder
-from db.seed.prose import pick, read, render
+from db.seed.prose import pick, read
 from db.seed.scenes import scene
 from db.seed.tables import ChunkRow, IdentityRow, NameRow, OrganizationRow, ToolRow, UserRow
-from db.seed.talk import SYSTEM, Archive, Conversation, Storyteller
+from db.seed.talk import SYSTEM, Archive, Conversation, Storyteller, title_of
 from db.seed.tasks import CallRows, Desk
 from db.seed.world import EMBEDDING_MODEL, ISSUER, NORTHWIND, PIA, TASKLINE, TOOLS, VROMM, Organization, Person
 
@@ -22,7 +22,7 @@ HERO_TITLE = "Kitchen budget, Maple Street Renovation"
 _HERO_TOPICS = 7
 # How much of an organization's talk is whose, and how much of it is about tasks.
 _WEIGHTS = {"alice": 5, "bob": 3, "carol": 2, "erik": 1, "freja": 6, "gustav": 4, "hanna": 2, "ines": 3, "jon": 2, "pia": 1}
-_TASK_SHARE = {NORTHWIND.slug: 0.09, VROMM.slug: 0.0, TASKLINE.slug: 1.0, PIA.slug: 0.5}
+_TASK_SHARE = {NORTHWIND.slug: 0.09, VROMM.slug: 0.06, TASKLINE.slug: 1.0, PIA.slug: 0.5}
 _SYSTEM_SHARE = 0.12
 _LONGEST_TALK = timedelta(minutes=100)
 
@@ -150,9 +150,9 @@ def _talk(
 
 
 def _about_tasks(talk: Conversation, desk: Desk, archive: Archive, rng: Random) -> None:
-    facts = {**desk.facts(rng, talk.start), "day": str(desk.clock.local_date(talk.start).day)}
-    title = render(pick(desk.prose["titles"], rng), facts, rng)
-    turns = min(18, 3 + int(rng.expovariate(1 / 7)))
+    facts = desk.facts(rng, talk.start)
+    title = title_of(archive, desk.prose["titles"], facts, rng)
+    turns = min(18, 3 + int(rng.expovariate(1 / 7.4)))
     is_open = talk.start > desk.clock.anchor - timedelta(days=2) and rng.random() < 0.5
     desk.converse(talk, facts, turns, shows_tools=rng.random() < 0.35, is_last_pending=is_open)
     project_id = next((id_ for id_, name in talk.organization.projects.items() if name == facts["project"]), None)
@@ -167,7 +167,7 @@ def _about_topic(talk: Conversation, teller: Storyteller, archive: Archive, rng:
     name = organization.projects[project_id] if project_id else None
     facts = scene(organization, rng, teller.clock, talk.start, name)
     teller.tell(talk, facts, topic, project_id, _follow_ups(rng))
-    talk.close(archive, render(pick(topic["titles"], rng), facts, rng), project_id)
+    talk.close(archive, title_of(archive, topic["titles"], facts, rng), project_id)
 
 
 def _follow_ups(rng: Random) -> int:

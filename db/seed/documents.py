@@ -27,6 +27,8 @@ _KINDS = {
     PIA.slug: ("taskline_documents", ("recipe", "note")),
 }
 
+_LEAST_WORDS = 42
+
 
 @dataclass(frozen=True)
 class Titled:
@@ -100,8 +102,18 @@ def _shelve(
     )
     books.shelves[kind, project_id].append(Titled(document_id, title, content_id or document_id))
     for index, chunk in enumerate(spec["chunk"]):
-        text = " ".join(render(pick(line, rng), facts, rng) for line in chunk["says"])
+        text = _chunk(chunk["says"], spec["also"], facts, rng)
         made_at = at + timedelta(seconds=3 + index)
         books.chunks.append(
             ChunkRow(organization.id, v7(made_at, rng), document_id, index, text, None, None, None, made_at)
         )
+
+
+def _chunk(says: list[list[str]], also: list[str], facts: Scene, rng: Random) -> str:
+    """The chunk's own sentences, then everyday ones until it is long enough to be found by its meaning."""
+    text = " ".join(render(pick(line, rng), facts, rng) for line in says)
+    for sentence in rng.sample(also, len(also)):
+        if text.count(" ") >= _LEAST_WORDS:
+            break
+        text += " " + render(sentence, facts, rng)
+    return text

@@ -59,6 +59,7 @@ class Exchange:
 class Archive:
     """Everything that was said in one organization."""
 
+    titles: set[str] = field(default_factory=set)
     conversations: list[ConversationRow] = field(default_factory=list)
     messages: list[MessageRow] = field(default_factory=list)
     exchanges: list[Exchange] = field(default_factory=list)
@@ -182,12 +183,27 @@ class Storyteller:
 
     def _source(self, kind: str, project_id: str | None, facts: Scene, rng: Random) -> dict[str, str] | None:
         if kind == "project":
-            return {"kind": "project", "id": project_id, "title": facts["project"]} if project_id else None
+            return {"kind": "project", "id": project_id, "title": self.organization.projects[project_id]} if project_id else None
         if kind in {"insight", "pattern"}:
             known = self.linked.get(f"{kind}:{project_id}") or self.linked.get(kind)
             return pick(known, rng) if known else None
         found = self.books.find(kind, project_id, rng)
         return {"kind": "document", "id": found.id, "title": found.title, "shelf": kind} if found else None
+
+
+def title_of(archive: Archive, titles: Sequence[str], facts: Scene, rng: Random) -> str:
+    """A title that nobody has used; after some tries the place or the day tells it from the others."""
+    for _ in range(4):
+        title = render(pick(titles, rng), facts, rng)
+        if title not in archive.titles:
+            break
+    else:
+        extras = [facts[name] for name in ("project", "place", "customer", "list") if name in facts and facts[name] not in title]
+        for extra in (*extras, f"{facts['month']} {facts['day']}", f"with {facts.get('instructor', facts.get('foreman', facts.get('person')))}", f"part {rng.randint(2, 9)}"):
+            if (title := f"{title}, {extra}") not in archive.titles:
+                break
+    archive.titles.add(title)
+    return title
 
 
 def _json(value: object) -> str | None:

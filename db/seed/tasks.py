@@ -14,11 +14,11 @@ from db.seed.prose import Scene, pick, read, render
 from db.seed.scenes import scene
 from db.seed.tables import OutcomeRow, ToolCallRow, ToolPayloadRow
 from db.seed.talk import Conversation, Exchange
-from db.seed.world import NORTHWIND, PIA, Organization, Person
+from db.seed.world import NORTHWIND, PIA, VROMM, Organization, Person
 
 Action = Literal["add", "list", "update", "complete", "delete"]
 
-_VOICES = {NORTHWIND.slug: "site", PIA.slug: "home"}
+_VOICES = {NORTHWIND.slug: "site", VROMM.slug: "school", PIA.slug: "home"}
 _TOOL: dict[Action, str] = {action: f"{action}_task" for action in ("add", "update", "complete", "delete")} | {"list": "list_tasks"}
 _FAILURES: dict[Action, tuple[str, ...]] = {
     "add": ("DUE_DATE_IN_PAST", "LIST_ARCHIVED", "UPSTREAM_TIMEOUT"),
@@ -114,7 +114,7 @@ class Desk:
         """A scene with this desk's own names in it."""
         words = {name: pick(self.words[plural], rng) for name, plural in (("list", "lists"), ("person", "people"), ("customer", "customers"), ("artefact", "artefacts"))}
         told = {**scene(self.organization, rng, self.clock, at), **words}
-        return {"closed": str(rng.randint(5, 18)), "added": str(rng.randint(6, 24)), "count": "4"} | told
+        return {"closed": str(rng.randint(5, 18)), "added": str(rng.randint(6, 24)), "count": "4", "project": pick(self.organization.project_names, rng)} | told
 
     def converse(self, talk: Conversation, facts: Scene, turns: int, *, shows_tools: bool, is_last_pending: bool) -> None:
         """A conversation of that many turns, most of which call a tool."""

@@ -27,7 +27,8 @@ CREATE OR REPLACE FUNCTION app.audit_findings(organization uuid, first_seq bigin
             sha256(p.salt || p.payload) AS details_digest,
             c.target_digest IS NOT NULL AND c.action IN ('tool_call.recorded', 'tool_call.completed') AS has_record,
             CASE c.action
-                WHEN 'tool_call.recorded' THEN app.tool_call_digest(t) ELSE app.tool_call_outcome_digest(o)
+                WHEN 'tool_call.recorded' THEN app.tool_call_digest(t)
+                WHEN 'tool_call.completed' THEN app.tool_call_outcome_digest(o)
             END AS record_digest,
             coalesce(t.payload_hash, o.payload_hash) AS record_payload_hash,
             r.tool_call_id IS NOT NULL AS has_record_payload,

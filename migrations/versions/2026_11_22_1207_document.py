@@ -112,6 +112,7 @@ CREATE TABLE app.document_embeddings (
     CONSTRAINT ck_document_embeddings_dimensions CHECK (ext.vector_dims(embedding) = dimensions),
     CONSTRAINT ck_document_embeddings_norm CHECK (ext.vector_norm(embedding) > 0)
 );
+ALTER TABLE app.document_embeddings ALTER COLUMN embedding SET STORAGE MAIN;
 CREATE INDEX ix_document_embeddings_document_id_chunk_index_id
     ON app.document_embeddings (organization_id, document_id, chunk_index, id);
 CREATE INDEX ix_document_embeddings_hnsw_1536

@@ -120,7 +120,7 @@ def _is_within(query: str, some: Limits) -> bool:
 @pytest.mark.parametrize(
     "name",
     ["same name x 11", "same name x 300", "overlap of depth 4", "branching 60", "1,000 aliases", "depth 190",
-     "list of 5,000", "500 directives", "circular introspection", "an operation named __schema", "comments"],
+     "list of 5,000", "500 directives", "circular introspection", "an operation named __schema", "comments", "one spread 900 times"],
 )  # fmt: skip
 def test_a_document_beyond_a_limit_is_too_complex(name: str) -> None:
     assert code(HOSTILE[name]) == "QUERY_TOO_COMPLEX"

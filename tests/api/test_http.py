@@ -25,6 +25,8 @@ from api.errors import (
 from api.http import GRAPHQL_JSON, JSON, GraphQLAnswer, GraphQLEndpoint, GraphQLRequest, Headers, Reply, graphql_route
 from api.limits import Limits
 from db.actor import Actor
+from db.engine import PoolExhaustedError
+from db.session import LostCommitError
 from db.types import Role
 
 ORGANIZATION = "11111111-1111-4111-8111-111111111111"
@@ -353,6 +355,9 @@ def test_postgresqls_errors_become_ours_by_their_state_alone() -> None:
         code(asyncpg.SerializationError("x")),
         code(asyncpg.InterfaceError("x")),
         code(ConnectionRefusedError("x")),
+        code(FileNotFoundError("x")),
+        code(PoolExhaustedError("x")),
+        code(LostCommitError("x")),
     } == {"UNAVAILABLE"}
     assert code(asyncpg.InsufficientPrivilegeError("x")) == "FORBIDDEN"
     assert {code(asyncpg.UndefinedColumnError("x")), code(KeyError("x"))} == {"INTERNAL"}

@@ -57,6 +57,7 @@ class Library:
     def __init__(self, operator: asyncpg.Connection, pools: Pools) -> None:
         self.operator = operator
         self._pools = pools
+        self._written_count = 0
 
     async def organization(self, organization_id: str, model: str = MINILM.name) -> None:
         """An organization with one document of its own id."""
@@ -99,11 +100,12 @@ class Library:
             [chunk.organization_id for chunk in rows],
             ids,
             [chunk.document_id or chunk.organization_id for chunk in rows],
-            list(range(len(rows))),
+            list(range(self._written_count, self._written_count + len(rows))),
             [chunk.text for chunk in rows],
             [chunk.model for chunk in rows],
             [None if chunk.vector is None else binary(chunk.vector) for chunk in rows],
         )
+        self._written_count += len(rows)
         return ids
 
     @asynccontextmanager

@@ -84,14 +84,14 @@ async def test_a_highlight_is_plain_text_with_marks_of_ours_alone(library: Libra
     await library.organization(A)
     await library.add(
         [
-            Chunk(A, "He said «lumber» & <b>timber</b>", at_angle(0)),
+            Chunk(A, "He said « lumber » & <b>timber</b>", at_angle(0)),
             Chunk(A, "Nothing of the kind", at_angle(1)),
         ]
     )
     page = await library.page(SearchRequest(text="lumber's price", embedding=at_angle(0)))
     highlights = [found.highlight for found in page.found]
     assert highlights[0] is not None
-    assert "‹«lumber»›" in highlights[0]  # noqa: RUF001 - the text's own quotes
+    assert "‹ «lumber» ›" in highlights[0]
     assert highlights[1] is None
     semantic = await library.page(SearchRequest(embedding=at_angle(0)))
     assert [found.highlight for found in semantic.found] == [None, None]

@@ -1,12 +1,16 @@
 """The ranked lists under row-level security: nothing foreign, nothing missing, nothing out of order."""
 
 import uuid
+from typing import Any
 
+import asyncpg
 import numpy as np
 import pytest
 
 from db import search
+from db.actor import Actor
 from db.search import Mode, Scope
+from db.types import Role
 from tests.db.search.library import (
     ADA,
     EVERYTHING_EXACT,
@@ -51,10 +55,44 @@ async def test_the_nearest_chunk_of_another_organization_is_never_returned(libra
     assert canary not in own
 
 
+class Unwalled:
+    """A session that every policy lets through."""
+
+    def __init__(self, operator: asyncpg.Connection) -> None:
+        self.actor = Actor(A, B, B, Role.MEMBER)
+        self._operator = operator
+
+    async def fetch_text(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:
+        rows: list[asyncpg.Record] = await self._operator.fetch(sql, *arguments)
+        return rows
+
+    async def execute_text(self, sql: str) -> None:
+        await self._operator.execute(sql)
+
+
+async def test_the_statements_keep_the_wall_without_policies(library: Library) -> None:
+    await library.organization(A)
+    await library.organization(B)
+    own = await library.add(Chunk(A, "lumber", at_angle(degrees)) for degrees in range(40, 80))
+    await library.add(Chunk(B, "canary", at_angle(degrees)) for degrees in range(40))
+    async with library.operator.transaction():
+        await library.operator.execute(INDEX_ONLY)
+        for exact_up_to in (0, EVERYTHING_EXACT):
+            found = await search.nearest(
+                Unwalled(library.operator),
+                organization_id=A,
+                model=MINILM,
+                embedding=at_angle(0),
+                limit=4,
+                exact_up_to=exact_up_to,
+            )
+            assert [str(hit.id) for hit in found.hits] == own[:4]
+
+
 async def test_a_similarity_is_a_cosine_and_ties_go_by_id(library: Library) -> None:
     await library.organization(A)
     twins = await library.add([Chunk(A, "twin", axis(2, 0)), Chunk(A, "twin", axis(3, 0))])
-    [half] = await library.add([Chunk(A, "sixty degrees", at_angle(60), model=MINILM.name, document_id=None)])
+    [half] = await library.add([Chunk(A, "sixty degrees", at_angle(60))])
     async with library.member(A) as session:
         found = await search.nearest(session, organization_id=A, model=MINILM, embedding=axis(1e-300, 0))
     assert [hit.id for hit in found.hits] == [*sorted(twins), half]

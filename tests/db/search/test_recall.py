@@ -55,7 +55,8 @@ def clustered(centres: NDArray[np.float64], count: int, chance: np.random.Genera
     """Unit vectors around the centres, as texts on a few topics lie."""
     noise = chance.normal(size=(count, centres.shape[1])) * 0.7
     points = centres[chance.integers(len(centres), size=count)] + noise
-    return (points / np.linalg.norm(points, axis=1, keepdims=True)).astype(np.float32)
+    units: NDArray[np.float32] = (points / np.linalg.norm(points, axis=1, keepdims=True)).astype(np.float32)
+    return units
 
 
 async def without_index(urls: Urls) -> str:
