@@ -6,6 +6,7 @@ server works below folders that it may not enter, and no folder's permissions ar
 
 import contextlib
 import fcntl
+import locale
 import os
 import shutil
 import signal
@@ -177,6 +178,7 @@ class EmbeddedServer:
             os.chown(draft, account.uid, account.gid)
         options = ["--username", SUPERUSER, "--pwfile=/dev/stdin", "--auth=scram-sha-256", "--encoding=UTF8"]
         options += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C", "--data-checksums"]
+        options += [f"--lc-ctype={_character_type()}"]
         options += ["--no-instructions", *([] if self._is_durable else ["--no-sync"])]
         for name, value in _TUNABLE.items():
             options += ["--set", f"{name}={value}"]
@@ -297,3 +299,14 @@ def _wait_or_kill(server: subprocess.Popen[bytes]) -> None:
         except subprocess.TimeoutExpired:
             server.send_signal(impatient)
     server.wait()
+
+
+def _character_type() -> str:
+    """C.UTF-8 where the system has it: under plain C the text-search parser takes “typographic” quotes for letters."""
+    before = locale.setlocale(locale.LC_CTYPE)
+    try:
+        return locale.setlocale(locale.LC_CTYPE, "C.UTF-8")
+    except locale.Error:
+        return "C"
+    finally:
+        locale.setlocale(locale.LC_CTYPE, before)

@@ -1,5 +1,6 @@
 """A GraphQL client inside the process: asks the whole application, keeps the data statements of each operation."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from litestar import Litestar
 
 from api.app import create_app
 from api.auth import mint
@@ -72,6 +74,28 @@ class Client:
 
 
 @asynccontextmanager
+async def _started(app: Litestar) -> AsyncIterator[None]:
+    """The lifespan in a task of its own: anyio wants it left by the task that entered it, and a fixture ends in another."""
+    is_up, is_done = asyncio.Event(), asyncio.Event()
+
+    async def live() -> None:
+        try:
+            async with app.lifespan():
+                is_up.set()
+                await is_done.wait()
+        finally:
+            is_up.set()
+
+    living = asyncio.create_task(live())
+    await is_up.wait()
+    try:
+        yield
+    finally:
+        is_done.set()
+        await living
+
+
+@asynccontextmanager
 async def client_of(
     urls: Urls, home: Path, *, clock: Callable[[], datetime] | None = None, **environment: str
 ) -> AsyncIterator[Client]:
@@ -80,7 +104,7 @@ async def client_of(
     seen: list[Context] = []
     app = create_app(settings, urls, clock=clock, watch=seen.append)
     async with (
-        app.lifespan(),
+        _started(app),
         httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://minutebook.test") as http,
     ):
         yield Client(http, settings, seen)

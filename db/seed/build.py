@@ -91,7 +91,7 @@ def build(organization: Organization, anchor: datetime, seed: int) -> Built:
 
 
 def _founded(clock: Clock) -> datetime:
-    return clock.anchor - timedelta(days=245)
+    return clock.anchor - timedelta(days=400)
 
 
 def _foundation(organization: Organization, clock: Clock, seed: int) -> dict[str, Sequence[tuple[Any, ...]]]:

@@ -1,8 +1,11 @@
-"""Documents and their chunks: contracts and site reports, theory and routes, guides, recipes."""
+"""Documents and their chunks: contracts and site reports, theory and routes, guides, recipes.
+
+Their texts never change, dates included, so that their vectors can be shipped: a document is as old as its text says.
+"""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -28,6 +31,7 @@ _KINDS = {
 }
 
 _LEAST_WORDS = 42
+_WRITTEN = datetime(2026, 2, 14, 12, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -64,11 +68,19 @@ def library(organization: Organization, clock: Clock, seed: int) -> Library:
         projects: list[tuple[str | None, str | None]] = list(organization.projects.items()) if "each" in spec else [(None, None)]
         for project_id, project in projects:
             for number in range(1, spec.get("each", spec.get("org")) + 1):
-                at = clock.anchor - timedelta(days=rng.uniform(4, 230), seconds=rng.random())
+                at = _WRITTEN - timedelta(days=rng.uniform(2, 360))
                 facts = {**scene(organization, rng, clock, at, project), "n": str(number)}
                 facts = _untold(spec["title"], facts, titles, rng, lambda: scene(organization, rng, clock, at, project))  # noqa: B023
-                _shelve(books, organization, kind, spec, project_id, facts, at, rng)
+                _shelve(books, organization, kind, spec, project_id, facts, _latest(at, clock.anchor), rng)
     return books
+
+
+def _latest(at: datetime, anchor: datetime) -> datetime:
+    """The last time before the anchor when the calendar showed that day."""
+    years = anchor.year - at.year
+    return next(
+        then for back in (0, 1) if (then := at.replace(year=at.year + years - back)) <= anchor - timedelta(days=1)
+    )
 
 
 def _untold(title: str, facts: dict[str, str], titles: set[str], rng: Random, again: Any) -> dict[str, str]:

@@ -11,7 +11,7 @@ import asyncpg
 
 from db.actor import operator_context_sql
 from db.embedder import Embedder
-from db.seed import usage
+from db.seed import usage, vectors
 from db.seed.build import Built, all_tables
 from db.seed.chain import batches, events
 from db.seed.tables import ChunkRow, LedgerRow, OrganizationRow, sql_type
@@ -65,19 +65,16 @@ class Embedding:
 
 
 async def _embed(embedder: Embedder, chunks: Sequence[ChunkRow]) -> list[ChunkRow]:
-    done: list[ChunkRow] = []
-    for start in range(0, len(chunks), _EMBED_BATCH):
-        some = chunks[start : start + _EMBED_BATCH]
-        vectors = await embedder.embed([chunk.chunk_text for chunk in some])
-        done += [
-            chunk._replace(model=embedder.model, dimensions=embedder.dimensions, embedding=_vector(vector))
-            for chunk, vector in zip(some, vectors, strict=True)
-        ]
-    return done
-
-
-def _vector(values: Sequence[float]) -> str:
-    return f"[{','.join(f'{value:.6g}' for value in values)}]"
+    found = vectors.shipped(embedder.model, [chunk.chunk_text for chunk in chunks])
+    missing = [n for n, vector in enumerate(found) if vector is None]
+    for start in range(0, len(missing), _EMBED_BATCH):
+        some = missing[start : start + _EMBED_BATCH]
+        for n, values in zip(some, await embedder.embed([chunks[n].chunk_text for n in some]), strict=True):
+            found[n] = vectors.as_text(values)
+    return [
+        chunk._replace(model=embedder.model, dimensions=embedder.dimensions, embedding=vector)
+        for chunk, vector in zip(chunks, found, strict=True)
+    ]
 
 
 async def load(connection: Connection, built: Built, *, seed: int, tell: Progress) -> dict[str, int]:

@@ -1,10 +1,6 @@
-"""Budgets by the local day and month, their resets, who is active, and the rollups of conversations."""
+"""Budgets by the local day and month, their resets, and who is active."""
 
-import asyncio
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,90 +8,9 @@ from zoneinfo import ZoneInfo
 import asyncpg
 import pytest
 
+from tests.db.usage_house import House, found, moment
+
 ZONES = ("UTC", "Europe/Stockholm", "America/Chicago", "Asia/Kathmandu", "Australia/Lord_Howe", "Pacific/Apia")
-
-
-@dataclass(frozen=True)
-class House:
-    urls: Any
-    organization: str
-    user: str
-
-    @asynccontextmanager
-    async def acting(self, role: str = "none", user: str | None = None) -> AsyncIterator[Any]:
-        login = {"app_service": self.urls.ingest, "none": self.urls.operator}.get(role, self.urls.api)
-        who = "" if role in {"app_service", "none"} else user or self.user
-        connection = await asyncpg.connect(login)
-        try:
-            async with connection.transaction(isolation="read_committed"):
-                await connection.execute(
-                    f"SELECT app.begin_request('{self.organization}', '{who}', '{self.user}', '{role}', 'req-1', 30000)"
-                )
-                yield connection
-        finally:
-            await connection.close()
-
-    async def add_user(self) -> str:
-        async with self.acting() as operator:
-            return str(
-                await operator.fetchval(
-                    "INSERT INTO app.users (organization_id, role) VALUES ($1, 'MEMBER') RETURNING id",
-                    self.organization,
-                )
-            )
-
-    async def add_conversation(self, user: str | None = None, *, at: str = "2026-01-01T00:00:00Z") -> str:
-        async with self.acting() as operator:
-            return str(
-                await operator.fetchval(
-                    "INSERT INTO app.ai_conversations (organization_id, user_id, created_at, updated_at)"
-                    " VALUES ($1, $2, $3, $3) RETURNING id",
-                    self.organization,
-                    user or self.user,
-                    moment(at),
-                )
-            )
-
-    async def say(
-        self, conversation: str, *messages: tuple[str, str | None, int | None], user: str | None = None
-    ) -> None:
-        """messages: (time, model, tokens), inserted by one statement; the cost is the tokens times three."""
-        async with self.acting() as operator:
-            await operator.execute(
-                "INSERT INTO app.ai_messages (organization_id, conversation_id, user_id, role, content, created_at, model,"
-                " tokens_used, cost_micro_usd) SELECT $1, $2, $3, 'ASSISTANT', 'x', t, m, n, n * 3"
-                " FROM unnest($4::timestamptz[], $5::text[], $6::bigint[]) AS x (t, m, n)",
-                self.organization, conversation, user or self.user,
-                [moment(at) for at, _, _ in messages], [model for _, model, _ in messages], [tokens for _, _, tokens in messages],
-            )  # fmt: skip
-
-    async def rollup(self, conversation: str) -> Any:
-        async with self.acting() as operator:
-            return await operator.fetchrow(
-                "SELECT message_count, tokens_used, cost_micro_usd, last_message_at, model_used, updated_at"
-                " FROM app.ai_conversations WHERE id = $1",
-                conversation,
-            )
-
-
-def moment(text: str) -> datetime:
-    return datetime.fromisoformat(text)
-
-
-async def found(urls: Any, slug: str, zone: str = "UTC") -> House:
-    connection = await asyncpg.connect(urls.operator)
-    try:
-        organization = await connection.fetchval(
-            "INSERT INTO app.organizations (slug, name, kind, timezone) VALUES ($1, $1, 'TEAM', $2) RETURNING id",
-            slug,
-            zone,
-        )
-        user = await connection.fetchval(
-            "INSERT INTO app.users (organization_id, role) VALUES ($1, 'MEMBER') RETURNING id", organization
-        )
-        return House(urls, str(organization), str(user))
-    finally:
-        await connection.close()
 
 
 @pytest.fixture
@@ -309,58 +224,3 @@ async def test_members_and_observers_do_not_see_who_is_active(house: House, role
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         async with house.acting(role) as connection:
             await connection.fetch("SELECT * FROM app.usage_activity(NULL, NULL, 10)")
-
-
-# ── rollups ──────────────────────────────────────────────────────────────────────────────────────────────────────
-async def test_rollups_are_the_sums_of_the_messages(house: House) -> None:
-    conversation, other = await house.add_conversation(), await house.add_conversation()
-    await house.say(conversation, ("2026-01-02T00:00:00Z", "small", 10), ("2026-01-02T00:01:00Z", None, None))
-    await house.say(conversation, ("2026-01-03T00:00:00Z", None, 5))
-    row = await house.rollup(conversation)
-    assert tuple(row)[:3] == (3, 15, 45)
-    assert row["last_message_at"] == row["updated_at"] == moment("2026-01-03T00:00:00Z")
-    assert row["model_used"] == "small"
-    assert (await house.rollup(other))["message_count"] == 0
-
-
-async def test_the_model_is_the_latest_one_whatever_the_order_of_arrival(house: House) -> None:
-    conversation = await house.add_conversation()
-    for at, model, expected in (
-        ("2026-01-05", "five", "five"),
-        ("2026-01-03", "three", "five"),
-        ("2026-01-09", None, "five"),
-        ("2026-01-07", "seven", "seven"),
-        ("2026-01-08", None, "seven"),
-        ("2026-01-10", "ten", "ten"),
-    ):
-        await house.say(conversation, (f"{at}T00:00:00Z", model, 1))
-        assert (await house.rollup(conversation))["model_used"] == expected
-    assert (await house.rollup(conversation))["last_message_at"] == moment("2026-01-10T00:00:00Z")
-
-
-async def test_concurrent_writers_lose_no_message_and_do_not_deadlock(house: House) -> None:
-    conversations = [await house.add_conversation() for _ in range(4)]
-
-    async def write(number: int) -> None:
-        order = conversations if number % 2 else conversations[::-1]
-        async with gate, house.acting("app_service") as service:
-            await service.execute(
-                "INSERT INTO app.ai_messages (organization_id, conversation_id, user_id, role, content, tokens_used)"
-                " SELECT $1, c, $2, 'ASSISTANT', 'x', 1 FROM unnest($3::uuid[]) AS c",
-                house.organization, house.user, order,
-            )  # fmt: skip
-
-    gate = asyncio.Semaphore(8)
-    await asyncio.gather(*(write(number) for number in range(32)))
-    for conversation in conversations:
-        assert tuple(await house.rollup(conversation))[:2] == (32, 32)
-
-
-async def test_a_change_moves_updated_at(house: House) -> None:
-    conversation = await house.add_conversation()
-    async with house.acting("app_member") as member:
-        await member.execute("UPDATE app.ai_conversations SET title = 'x' WHERE id = $1", conversation)
-    moved = (await house.rollup(conversation))["updated_at"]
-    assert datetime.now(UTC) - moved < timedelta(minutes=1)
-    await house.say(conversation, ("2026-01-02T00:00:00Z", None, 1))
-    assert (await house.rollup(conversation))["updated_at"] == moved
