@@ -53,9 +53,7 @@ class Service:
             directory = directory_of(pools.api, pools.ingest, acquire_s=settings.pool_timeout_s)
             operations = Operations(
                 schema=self.schema,
-                documents=Documents(
-                    self.schema, settings.limits, has_introspection=settings.introspection != "off"
-                ),
+                documents=Documents(self.schema, settings.limits, has_introspection=settings.introspection != "off"),
                 pools=pools,
                 limits=limits,
                 embedder=embedder_of(settings),
@@ -101,9 +99,7 @@ class Service:
 def embedder_of(settings: Settings) -> Embedder | None:
     """The configured embedder; None where there is none."""
     given = settings.embedder
-    return from_name(
-        given.kind, url=given.url, model=given.model, dimensions=given.dimensions, api_key=given.api_key
-    )
+    return from_name(given.kind, url=given.url, model=given.model, dimensions=given.dimensions, api_key=given.api_key)
 
 
 def create_app(

@@ -10,22 +10,38 @@ from typing import Annotated, Any, Final, Generic, TypeVar, cast
 
 import strawberry
 from graphql import FieldNode, FragmentSpreadNode, InlineFragmentNode, SelectionSetNode
-from sqlalchemy import ColumnElement, Integer, Select, Uuid, bindparam, column, func, literal_column, select, true, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    Uuid,
+    bindparam,
+    column,
+    func,
+    literal_column,
+    select,
+    true,
+    tuple_,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from api import cursor
 from api.context import Context, Info
 from api.errors import BadUserInputError, ForbiddenError
-from api.filters import Where
+from api.filters import Where, present
 from api.node import Node, Source
 
 DEFAULT_PAGE: Final = 20
 MAX_PAGE: Final = 100
 COUNT_LIMIT: Final = 10_000
 
-First = Annotated[int | None, strawberry.argument(description="How many items from the start, 1 to 100; 20 if neither is given.")]
+First = Annotated[
+    int | None, strawberry.argument(description="How many items from the start, 1 to 100; 20 if neither is given.")
+]
 After = Annotated[str | None, strawberry.argument(description="Only items after this cursor.")]
-Last = Annotated[int | None, strawberry.argument(description="How many items from the end, 1 to 100; not with `first`.")]
+Last = Annotated[
+    int | None, strawberry.argument(description="How many items from the end, 1 to 100; not with `first`.")
+]
 Before = Annotated[str | None, strawberry.argument(description="Only items before this cursor.")]
 
 T = TypeVar("T", bound=Node)
@@ -57,9 +73,12 @@ class Connection(Generic[T]):
     page_info: PageInfo = strawberry.field(description="Where the page lies in the list.")
     counter: strawberry.Private[Callable[[], Awaitable[Count]]]
 
-    @strawberry.field(description="How many items the whole list has. Counted only when selected.")
+    @strawberry.field(description="How many items the whole list has. Counted only when selected.")  # type: ignore[untyped-decorator] # mypy loses it in a generic class
     async def total_count(self) -> Count | None:
         return await self.counter()
+
+
+C = TypeVar("C", bound=Connection[Any])
 
 
 @dataclass(frozen=True)
@@ -92,14 +111,15 @@ class Page:
     @classmethod
     def of(cls, first: int | None, after: str | None, last: int | None, before: str | None) -> "Page":
         """Raises BadUserInputError that names the argument."""
-        sizes = {name: size for name, size in (("first", first), ("last", last)) if size not in (None, strawberry.UNSET)}
+        given = {"first": present(first), "last": present(last)}
+        sizes: dict[str, int] = {name: size for name, size in given.items() if size is not None}
         if len(sizes) == len(("first", "last")):
             raise BadUserInputError("Give `first` or `last`, not both.", argument="first")
         for name, size in sizes.items():
-            if not 1 <= cast("int", size) <= MAX_PAGE:
+            if not 1 <= size <= MAX_PAGE:
                 raise BadUserInputError(f"`{name}` must be between 1 and {MAX_PAGE}.", argument=name)
-        size = cast("int", next(iter(sizes.values()), DEFAULT_PAGE))
-        return cls(size, "last" in sizes, after or None, before or None)
+        size = next(iter(sizes.values()), DEFAULT_PAGE)
+        return cls(size, "last" in sizes, present(after), present(before))
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,13 +146,13 @@ class Pager(Generic[T]):
         self.values: dict[str, Any] = {**where.values, "size": page.size + 1}
         for name in ("after", "before"):
             given = getattr(page, name)
-            if given:
+            if given is not None:
                 value, database_id = cursor.decode(
                     given, listing.tag(order), order.kind, context.actor.organization_id, name
                 )
                 self.values |= {f"{name}_value": value, f"{name}_id": database_id}
         self.shape = (
-            listing, order.tag, page.is_backward, bool(page.after), bool(page.before), where.shape,
+            listing, order.tag, page.is_backward, page.after is not None, page.before is not None, where.shape,
         )  # fmt: skip
 
     @property
@@ -145,7 +165,7 @@ class Pager(Generic[T]):
         source, order = self.listing.source, self.order
         statement = source.select(self.context.actor.role).where(*tests, *(clause() for clause in self.where.clauses))
         for name in ("after", "before"):
-            if getattr(self.page, name):
+            if getattr(self.page, name) is not None:
                 statement = statement.where(*self._beyond(name))
         is_descending = order.is_descending != self.page.is_backward
         keys = [order.column, source.id_column]
@@ -164,7 +184,9 @@ class Pager(Generic[T]):
         bounds = self.listing.bounds(order, f"{name}_value", is_less) if self.listing.bounds else ()
         return (prune, here < there if is_less else here > there, *bounds)
 
-    def connection(self, rows: Sequence[Any], kind: type[Connection[T]], counter: Callable[[], Awaitable[Count]]) -> Connection[T]:
+    def connection(
+        self, rows: Sequence[Any], kind: type[C], counter: Callable[[], Awaitable[Count]]
+    ) -> C:
         """The page made of the statement's rows."""
         page, listing, order = self.page, self.listing, self.order
         has_more = len(rows) > page.size
@@ -172,13 +194,14 @@ class Pager(Generic[T]):
         if page.is_backward:
             nodes.reverse()
         tag, organization_id = listing.tag(order), self.context.actor.organization_id
+        places = [(getattr(node, order.attribute), node.database_id) for node in nodes]
         edges = [
-            Edge(cursor=cursor.encode(tag, getattr(node, order.attribute), node.database_id, organization_id), node=node)  # type: ignore[attr-defined]
-            for node in nodes
+            Edge(cursor=cursor.encode(tag, *place, organization_id), node=node)
+            for node, place in zip(nodes, places, strict=True)
         ]
         info = PageInfo(
-            has_next_page=bool(page.before) if page.is_backward else has_more,
-            has_previous_page=has_more if page.is_backward else bool(page.after),
+            has_next_page=page.before is not None if page.is_backward else has_more,
+            has_previous_page=has_more if page.is_backward else page.after is not None,
             start_cursor=edges[0].cursor if edges else None,
             end_cursor=edges[-1].cursor if edges else None,
         )
@@ -203,8 +226,8 @@ def readable(context: Context, source: Source[Any]) -> None:
 
 
 async def root_page(
-    info: Info, kind: type[Connection[T]], listing: Listing[T], page: Page, where: Where, order: Order | None = None
-) -> Connection[T]:
+    info: Info, kind: type[C], listing: Listing[Any], page: Page, where: Where, order: Order | None = None
+) -> C:
     """The connection of a root field: one statement, and one more for a count that is selected."""
     context = info.context
     readable(context, listing.source)
@@ -224,10 +247,27 @@ async def root_page(
     return pager.connection(rows, kind, count)
 
 
+async def shared_child_page(
+    info: Info,
+    kind: type[C],
+    listing: Listing[Any],
+    by: ColumnElement[Any],
+    parent_id: str,
+    page: Page,
+    where: Where | None = None,
+    order: Order | None = None,
+) -> C:
+    """`child_page` for a list that everybody who sees the parent may read."""
+    found = await child_page(info, kind, listing, by, parent_id, page, where, order)
+    if found is None:
+        raise ForbiddenError
+    return found
+
+
 async def child_page(
     info: Info,
-    kind: type[Connection[T]],
-    listing: Listing[T],
+    kind: type[C],
+    listing: Listing[Any],
     by: ColumnElement[Any],
     parent_id: str,
     page: Page,
@@ -235,7 +275,7 @@ async def child_page(
     order: Order | None = None,
     *,
     is_paged: bool | None = None,
-) -> Connection[T] | None:
+) -> C | None:
     """The connection under one parent: batched with its siblings. None when the role may not read the list at all.
 
     `is_paged` says whether rows are wanted; by default the selection does.
@@ -246,19 +286,24 @@ async def child_page(
     pager = Pager(context, listing, order or listing.order, page, where or Where())
     is_paged = selects(info, "edges", "pageInfo") if is_paged is None else is_paged
     loader = context.loader(("children", by.key, is_paged, *pager.key), lambda: _children(pager, kind, by, is_paged))
-    return cast("Connection[T]", await loader.load(parent_id))
+    return cast("C", await loader.load(parent_id))
 
 
 def _children(
-    pager: Pager[T], kind: type[Connection[T]], by: ColumnElement[Any], is_paged: bool  # noqa: FBT001 - private
-) -> Callable[[list[str]], Awaitable[list[Connection[T]]]]:
+    pager: Pager[Any],
+    kind: type[C],
+    by: ColumnElement[Any],
+    is_paged: bool,  # noqa: FBT001 - private
+) -> Callable[[list[str]], Awaitable[list[C]]]:
     session, shape = pager.context.session, (by.key, *pager.shape)
     counts = pager.context.loader(("counts", by.key, *pager.key), lambda: _counts(pager, by))
 
-    async def load(parents: list[str]) -> list[Connection[T]]:
+    async def load(parents: list[str]) -> list[C]:
         groups: dict[int, list[Any]] = {}
         if is_paged:
-            rows = await session.fetch(("children", *shape), lambda: _lateral(pager, by), **pager.values, parents=parents)
+            rows = await session.fetch(
+                ("children", *shape), lambda: _lateral(pager, by), **pager.values, parents=parents
+            )
             for row in rows:
                 groups.setdefault(row["parent_at"], []).append(row)
         return [
@@ -269,7 +314,7 @@ def _children(
     return load
 
 
-def _parents() -> Any:  # noqa: ANN401 - SQLAlchemy's table-valued alias
+def _parents() -> Any:
     keys = func.unnest(bindparam("parents", type_=ARRAY(Uuid(as_uuid=False))))
     return keys.table_valued(column("id", Uuid(as_uuid=False)), with_ordinality="at").render_derived(name="parent")
 
@@ -305,8 +350,8 @@ def _counts(pager: Pager[Any], by: ColumnElement[Any]) -> Callable[[list[str]], 
 
 def selects(info: Info, *names: str) -> bool:
     """Whether the field's own selection, fragments followed, holds one of these response fields."""
-    fragments = info._raw_info.fragments  # noqa: SLF001 - Strawberry converts the whole tree otherwise
-    waiting: list[SelectionSetNode | None] = [node.selection_set for node in info._raw_info.field_nodes]  # noqa: SLF001
+    fragments = info._raw_info.fragments
+    waiting: list[SelectionSetNode | None] = [node.selection_set for node in info._raw_info.field_nodes]
     seen: set[str] = set()
     while waiting:
         selection_set = waiting.pop()

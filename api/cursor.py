@@ -7,6 +7,7 @@ so that a cursor of another list, order or organization is refused instead of si
 import base64
 import binascii
 import re
+from collections.abc import Callable
 from datetime import datetime
 from hashlib import blake2b
 from typing import Final
@@ -21,6 +22,7 @@ _CHECK_SIZE: Final = 6
 _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
 
 SortValue = datetime | int | str
+_PARSE: Final[dict[type[SortValue], Callable[[str], SortValue]]] = {datetime: datetime.fromisoformat, int: int, str: str}
 
 
 def _check(body: bytes, organization_id: str) -> bytes:
@@ -40,7 +42,7 @@ def decode(cursor: str, tag: str, kind: type[SortValue], organization_id: str, a
         raw = base64.b64decode(cursor[:MAX_LENGTH] + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         body = raw[_CHECK_SIZE:]
         version, found, plain, database_id = orjson.loads(body)
-        value = datetime.fromisoformat(plain) if kind is datetime else kind(plain)
+        value = _PARSE[kind](plain)
         is_ours = (
             (version, found) == (VERSION, tag)
             and _UUID.match(database_id) is not None

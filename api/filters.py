@@ -57,7 +57,7 @@ class Where:
     clauses: tuple[Clause, ...] = ()
     values: dict[str, Any] = field(default_factory=dict)
 
-    def add(self, key: str, clause: Clause, **values: Any) -> None:  # noqa: ANN401
+    def add(self, key: str, clause: Clause, **values: Any) -> None:
         """One more clause, named `key`; its binds are filled with `values`."""
         self.shape += (key,)
         self.clauses += (clause,)
@@ -114,7 +114,9 @@ class Where:
     def since(self, column: Column, name: str, start: datetime | None) -> None:
         """`column` >= start, unless absent."""
         if start is not None:
-            self.add(f"{name}>=", lambda: column >= bindparam(f"{name}_from", type_=column.type), **{f"{name}_from": start})
+            self.add(
+                f"{name}>=", lambda: column >= bindparam(f"{name}_from", type_=column.type), **{f"{name}_from": start}
+            )
 
     def before(self, column: Column, name: str, end: datetime | None) -> None:
         """`column` < end, unless absent."""
@@ -132,7 +134,7 @@ def plain(value: object) -> object:
     return value.value if isinstance(value, Enum) else value
 
 
-def present(value: Any) -> Any:  # noqa: ANN401 - any input value
+def present(value: Any) -> Any:
     """None where the client left the value out."""
     return None if value is strawberry.UNSET else value
 

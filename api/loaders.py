@@ -22,6 +22,14 @@ async def by_id(context: Context, source: Source[T], database_id: str | None) ->
     return await by_key(context, source, source.id_column, database_id)
 
 
+async def shared_by_id(context: Context, source: Source[T], database_id: str) -> T:
+    """`by_id` for what everybody who sees the referring row may see: a null there would be a broken policy."""
+    found = await by_id(context, source, database_id)
+    if found is None:
+        raise LookupError(f"a row refers to a {source.name} that its reader may not see")
+    return found
+
+
 async def by_key(context: Context, source: Source[T], column: ColumnElement[Any], value: str | None) -> T | None:
     """The node whose uuid `column` has this value, batched; the one with the greatest id where several have it.
 

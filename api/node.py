@@ -8,7 +8,7 @@ import binascii
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Generic, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar
 
 import strawberry
 from sqlalchemy import ColumnElement, FromClause, Select, select
@@ -47,6 +47,7 @@ def id_of(value: str, type_name: str, argument: str) -> str:
 @strawberry.interface(description="An object that can be fetched again by its id.")
 class Node:
     id: strawberry.ID = strawberry.field(description="The global id: opaque, stable, unique across all types.")
+    database_id: strawberry.Private[str]
 
     @classmethod
     def resolve_type(cls, obj: object, *_: object) -> str:
@@ -99,15 +100,16 @@ class Source(Generic[T]):
         labelled = [column.label(name) for name, column in self.columns.items()]
         return self.narrow(select(*more, *labelled), role)
 
-    def narrow(self, statement: Select[Any], role: Role) -> Select[Any]:
+    def narrow(self, statement: Any, role: Role) -> Select[Any]:
         """FROM and the tests that every read of this source carries."""
         origin = self.table if self.origin is None else self.origin(role)
         tests = [mirror.where(role, self.table), *(test(role) for test in self.extra)]
-        return statement.select_from(origin).where(*tests)
+        narrowed: Select[Any] = statement.select_from(origin).where(*tests)
+        return narrowed
 
     def build(self, row: Mapping[str, Any]) -> T:
         """A node from a row of `select`. Bypasses the generated __init__, which costs more than the whole row."""
-        node = cast("T", object.__new__(self.node))
+        node = object.__new__(self.node)
         values = dict(row)
         values["id"] = global_id(self.name, values["database_id"])
         node.__dict__ = values

@@ -59,15 +59,11 @@ class Operations:
         try:
             return self._masked(request, await self._query(prepared, request, request.actor))
         except Exception as error:  # noqa: BLE001 - the mask: a transaction that could not begin, end or be recorded
-            return GraphQLAnswer(
-                errors=[as_graphql_error(error, request_id=request.request_id, query=request.query)]
-            )
+            return GraphQLAnswer(errors=[as_graphql_error(error, request_id=request.request_id, query=request.query)])
 
     async def _query(self, prepared: Prepared, request: GraphQLRequest, actor: Actor) -> ExecutionResult:
         now = self.clock()
-        async with act_as(
-            self.pools, actor, request_id=request.request_id, limits=self.limits, now=now
-        ) as session:
+        async with act_as(self.pools, actor, request_id=request.request_id, limits=self.limits, now=now) as session:
             context = Context(actor, session, request.request_id, self.embedder)
             result = self._execute(prepared, request.variables, context)
             result = result if isinstance(result, ExecutionResult) else await result
@@ -76,7 +72,7 @@ class Operations:
             await self._record(context)
         return result
 
-    def _execute(self, prepared: Prepared, variables: Mapping[str, Any], context: Context | None) -> Any:  # noqa: ANN401 - a result or an awaitable of one
+    def _execute(self, prepared: Prepared, variables: Mapping[str, Any], context: Context | None) -> Any:
         name = prepared.node.name
         return execute(
             self.schema,

@@ -22,7 +22,7 @@ def permissions() -> str:
 def configuration() -> str:
     """Every environment variable, its default and its meaning."""
     lines = ["| variable | default | meaning |", "|---|---|---|"]
-    lines += [f"| `{row.variable}` | {f'`{row.default}`' if row.default else '–'} | {row.meaning} |" for row in docs()]
+    lines += [f"| `{row.variable}` | {f'`{row.default}`' if row.default else '-'} | {row.meaning} |" for row in docs()]
     return "\n".join(lines)
 
 
@@ -31,9 +31,11 @@ def generated(text: str) -> str:
     for name, table in (("permissions", permissions()), ("configuration", configuration())):
         begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
         pattern = re.compile(f"{begin}.*?{end}", re.DOTALL)
-        if not pattern.search(text):
+        found = pattern.search(text)
+        if found is None:
             raise ValueError(f"README.md has no {begin} … {end}")
-        text = pattern.sub(lambda _, t=table, b=begin, e=end: f"{b}\n{t}\n{e}", text)
+        head, tail = text[: found.start()], text[found.end() :]
+        text = f"{head}{begin}\n{table}\n{end}{tail}"
     return text
 
 

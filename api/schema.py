@@ -67,13 +67,17 @@ ENTITIES: Final = (
 class NodeQuery:
     @strawberry.field(description="The object with this id; null when there is none that the caller may see.")
     async def node(
-        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="A global id.")]  # noqa: A002 - the wire's name
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="A global id.")],  # noqa: A002 - the wire's name
     ) -> Node | None:
         return await registry.load_global(info.context, id)
 
     @strawberry.field(description="The objects with these ids in the same order, null where `node` would give null.")
     async def nodes(
-        self, info: Info, ids: Annotated[list[strawberry.ID], strawberry.argument(description="At most 100 global ids.")]
+        self,
+        info: Info,
+        ids: Annotated[list[strawberry.ID], strawberry.argument(description="At most 100 global ids.")],
     ) -> list[Node | None]:
         if len(ids) > MAX_IDS:
             raise BadUserInputError(f"`ids` takes at most {MAX_IDS} ids.", argument="ids")
@@ -107,7 +111,7 @@ def build_schema() -> GraphQLSchema:
     registry.register(sources)
     config = StrawberryConfig(scalar_map=SCALARS)
     schema = strawberry.Schema(query=Query, types=[source.node for source in sources], config=config)
-    core = schema._schema  # noqa: SLF001 - Strawberry offers no other way to the schema that it made
+    core = schema._schema
     _read_attributes_straight(core)
     return core
 
@@ -122,7 +126,7 @@ def _read_attributes_straight(schema: GraphQLSchema) -> None:
 
 
 def _read_straight(field: GraphQLField, name: str) -> None:
-    def read(source: Any, _info: object) -> Any:  # noqa: ANN401 - whatever the attribute is
+    def read(source: Any, _info: object) -> Any:
         return getattr(source, name)
 
     field.resolve = read

@@ -4,7 +4,7 @@ Every statement repeats the policy's test. It turns the policy into a one-time f
 partitions, and stands when row-level security does not.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final, cast
 
@@ -27,7 +27,7 @@ def name_of(table: FromClause) -> str:
 
 @cache
 def rule(role: Role, table: str, command: Command = "select") -> Rule | None:
-    """The role's rule, or None where the matrix says `–`."""
+    """The role's rule, or None where the matrix says nothing."""
     return POLICIES[table].rule(role.value.lower(), command)
 
 
@@ -61,12 +61,11 @@ _MARK: Final = {"select": "read"}
 
 
 def _cell(block: TablePolicy, role: str) -> str:
-    rules: Iterable[Rule] = block.rules.get(role, {}).values()
-    texts = [
-        f"{_MARK.get(r.command, r.command)} {r.scope.name}" + (f" (not {', '.join(r.but)})" if r.but else "")
-        for r in rules
-    ]
-    return ", ".join(texts) or "–"
+    by_scope: dict[str, list[str]] = {}
+    for each in block.rules.get(role, {}).values():
+        but = f" (not {', '.join(each.but)})" if each.but else ""
+        by_scope.setdefault(each.scope.name, []).append(_MARK.get(each.command, each.command) + but)
+    return "; ".join(f"{scope}: {', '.join(commands)}" for scope, commands in by_scope.items()) or "-"
 
 
 def markdown() -> str:

@@ -155,7 +155,17 @@ protect(
     auditor=[read(org)],
     service=[read(org), update(org, "tier", "preferred_provider")],
 )
-KEY = ("provider", "ciphertext", "wrapped_key", "key_id", "key_version", "hint", "fingerprint", "needs_reentry", "set_at")
+KEY = (
+    "provider",
+    "ciphertext",
+    "wrapped_key",
+    "key_id",
+    "key_version",
+    "hint",
+    "fingerprint",
+    "needs_reentry",
+    "set_at",
+)
 protect(
     models.ProviderKey,
     member=[read(own, but=SECRETS), insert(own, *KEY), update(own, *KEY[1:]), delete(own)],
@@ -168,7 +178,10 @@ protect(
     admin=[read(org)],
     auditor=[read(org)],
     service=[read(org)],
-    definer=[read(org), insert(everything, "subject_id", "subject_type", "metric", "budget_window", "window_start", "limit_value")],
+    definer=[
+        read(org),
+        insert(everything, "subject_id", "subject_type", "metric", "budget_window", "window_start", "limit_value"),
+    ],
 )
 for ledger in (models.UsageLedger, models.UsageReservation):
     protect(ledger, admin=[read(org)], auditor=[read(org)])
@@ -182,8 +195,29 @@ protect(
 )
 
 # ── interactions and cache ────────────────────────────────────────────────────────────────────────────────────────
-OUTCOME = ("response_bytes", "latency_ms", "error_code", "error_message", "status", "cost_micro_usd", "tokens_used", "completed_at")
-CALL = ("conversation_id", "message_id", "type", "model_name", "provider", "tier", "request_bytes", "prompt_hash", "file_metadata", "ip_address", "created_at")
+OUTCOME = (
+    "response_bytes",
+    "latency_ms",
+    "error_code",
+    "error_message",
+    "status",
+    "cost_micro_usd",
+    "tokens_used",
+    "completed_at",
+)
+CALL = (
+    "conversation_id",
+    "message_id",
+    "type",
+    "model_name",
+    "provider",
+    "tier",
+    "request_bytes",
+    "prompt_hash",
+    "file_metadata",
+    "ip_address",
+    "created_at",
+)
 protect(
     models.AiInteraction,
     admin=[read(org)],
@@ -221,7 +255,17 @@ protect(
     auditor=[read(org)],
     service=[
         read(org),
-        insert(org, "session_id", "conversation_id", "interaction_id", "tool_name", "ai_confidence", "timestamp", "payload_hash", "created_at"),
+        insert(
+            org,
+            "session_id",
+            "conversation_id",
+            "interaction_id",
+            "tool_name",
+            "ai_confidence",
+            "timestamp",
+            "payload_hash",
+            "created_at",
+        ),
     ],
     definer=[read(org)],
 )
@@ -230,7 +274,10 @@ protect(
     member=[read(own)],
     admin=[read(org)],
     auditor=[read(org)],
-    service=[read(org), insert(org, "tool_call_id", "status", "timestamp", "completed_at", "payload_hash", "created_at")],
+    service=[
+        read(org),
+        insert(org, "tool_call_id", "status", "timestamp", "completed_at", "payload_hash", "created_at"),
+    ],
     definer=[read(org)],
 )
 protect(
@@ -245,7 +292,9 @@ protect(
     models.ContentSearch,
     member=[
         read(own),
-        update(own, "selected_content_id", using="selected_content_id IS NULL", check="selected_content_id IS NOT NULL"),
+        update(
+            own, "selected_content_id", using="selected_content_id IS NULL", check="selected_content_id IS NOT NULL"
+        ),
     ],
     admin=[read(org)],
     auditor=[read(org)],

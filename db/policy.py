@@ -55,7 +55,7 @@ class Scope:
 class Subject(Scope):
     """Budgets of the caller and of its organization; `user_` is left out for who sees the organization's alone."""
 
-    def sql(self, table: FromClause) -> str:
+    def sql(self, table: FromClause) -> str:  # noqa: ARG002 - the signature of a scope
         who = f"ARRAY[{CONTEXT_USER}, {CONTEXT_ORGANIZATION}]" if self.bind else f"ARRAY[{CONTEXT_ORGANIZATION}]"
         return f"organization_id = {CONTEXT_ORGANIZATION} AND subject_id = ANY ({who})"
 
@@ -65,7 +65,7 @@ class Subject(Scope):
         who = array([bindparam(name, type_=subject.type) for name in names])
         return and_(bound(table, "organization_id", "organization_id"), subject == any_(who))
 
-    def holds(self, actor: Actor, row: Mapping[str, Any], table: FromClause) -> bool:
+    def holds(self, actor: Actor, row: Mapping[str, Any], table: FromClause) -> bool:  # noqa: ARG002 - as above
         who = {actor.organization_id} | ({actor.user_id} if self.bind else set())
         return row["organization_id"] == actor.organization_id and row["subject_id"] in who
 

@@ -58,7 +58,7 @@ class Session:
         self._lock = asyncio.Lock()
         self._failure: Exception | None = None
 
-    async def fetch(self, shape: Hashable, build: Callable[[], Executable], **values: Any) -> list[asyncpg.Record]:  # noqa: ANN401
+    async def fetch(self, shape: Hashable, build: Callable[[], Executable], **values: Any) -> list[asyncpg.Record]:
         """Run the statement of `shape`, built by `build` when it is new. Raises asyncpg's errors.
 
         The binds `organization_id`, `user_id`, `actor_id` and `now` are always filled.
@@ -73,7 +73,7 @@ class Session:
         }
         return await self.fetch_text(statement.sql, *statement.arguments(values))
 
-    async def fetch_text(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:  # noqa: ANN401
+    async def fetch_text(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:
         """Run SQL text with `$n` binds; the text names the role itself where it is planned often."""
         async with self._lock:
             if self._failure is not None:  # the transaction is aborted: later statements could only say so
@@ -81,10 +81,11 @@ class Session:
             connection = self._connection or await self._begin()
             self.statements.append(sql)
             try:
-                return await connection.fetch(sql, *arguments)
+                rows: list[asyncpg.Record] = await connection.fetch(sql, *arguments)
             except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 self._failure = error
                 raise
+            return rows
 
     async def execute_text(self, sql: str) -> None:
         """Run settings or several commands as one simple message, without binds; not counted as a data statement."""

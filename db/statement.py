@@ -1,6 +1,6 @@
 """A statement: written in SQLAlchemy Core, compiled once per shape and role, run on asyncpg with bind parameters.
 
-Building and compiling costs 1–4 ms, running 0.2 ms, so shapes are cached. The role stands in the text: PostgreSQL
+Building and compiling costs 1 to 4 ms, running 0.2 ms, so shapes are cached. The role stands in the text: PostgreSQL
 would otherwise plan the prepared statement anew at each change of role on the connection.
 """
 
@@ -34,7 +34,7 @@ class Statement:
         return [values[name] if name in values else _default(defaults, name) for name in self.names]
 
 
-def _default(defaults: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - whatever the literal was
+def _default(defaults: Mapping[str, Any], name: str) -> Any:
     value = defaults[name]
     if value is None:
         raise KeyError(name)

@@ -109,9 +109,10 @@ async def is_empty(url: str) -> bool:
 def fill(settings: Settings, database: Database, *, scale: int = 1, anchor: datetime | None = None) -> None:
     """The demo world with a progress bar; embedded by the configured model, where there is one."""
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from db.embedder import from_name
+    from db.seed import SeedError
     from db.seed import seed as plant
 
     given = settings.embedder
@@ -121,11 +122,18 @@ def fill(settings: Settings, database: Database, *, scale: int = 1, anchor: date
         )
     except ValueError as error:
         raise SettingsError("EMBEDDER", f"cannot be used: {error}") from None
-    columns = (TextColumn("Demo world"), BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("", total=1.0)
+    columns = (TextColumn("Demo world"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    url = database.url("operator")
+    with Progress(*columns, TextColumn("{task.description}"), console=Console(stderr=True)) as bar:
+        task = bar.add_task("writing", total=None)
 
-        def progress(label: str, done: float) -> None:
-            bar.update(task, description=label, completed=done)
+        def progress(step: str, done: int, total: int) -> None:
+            bar.update(task, description=step, completed=done, total=total)
 
-        run_async(plant(database.url("operator"), scale=scale, anchor=anchor, embedder=embedder, progress=progress))
+        try:
+            report = run_async(plant(url, scale=scale, anchor=anchor, embedder=embedder, progress=progress))
+        except SeedError as error:
+            raise click.ClickException(str(error)) from None
+    rows = sum(report.counts.values())
+    found = "" if report.is_embedded else ", without vectors: document search is by words alone"
+    click.echo(f"{rows:,} rows in {report.seconds:.0f} s{found}", err=True)

@@ -32,25 +32,27 @@ DRAIN_S: Final = 8
 @click.command()
 def run() -> None:
     """Start everything: an embedded PostgreSQL unless a connection is given, migrations, a demo world, the API."""
-    settings = load()
-    settings.check_serving()
-    with stopping_cleanly(), listening(settings) as listener, opened(settings, preparing=True) as database:
-        databases.prepare(database)
-        if database.is_embedded and settings.is_dev:
-            databases.fill_if_empty(settings, database)
-        serve_until_stopped(settings, database.urls, listener)
+    with stopping_cleanly():
+        settings = load()
+        settings.check_serving()
+        with listening(settings) as listener, opened(settings, preparing=True) as database:
+            databases.prepare(database)
+            if database.is_embedded and settings.is_dev:
+                databases.fill_if_empty(settings, database)
+            serve_until_stopped(settings, database.urls, listener)
 
 
 @click.command()
 def serve() -> None:
     """Serve a migrated database, and nothing else: refuses one that is not safe, changes none."""
-    settings = load()
-    settings.check_serving()
-    if not has_server(settings):
-        raise SettingsError("DATABASE_URL", "is required by serve; minutebook run starts a server of its own")
-    with stopping_cleanly(), listening(settings) as listener, opened(settings) as database:
-        run_async(refuse_what_is_unsafe(database))
-        serve_until_stopped(settings, database.urls, listener)
+    with stopping_cleanly():
+        settings = load()
+        settings.check_serving()
+        if not has_server(settings):
+            raise SettingsError("DATABASE_URL", "is required by serve; minutebook run starts a server of its own")
+        with listening(settings) as listener, opened(settings) as database:
+            run_async(refuse_what_is_unsafe(database))
+            serve_until_stopped(settings, database.urls, listener)
 
 
 async def refuse_what_is_unsafe(database: Database) -> None:

@@ -139,12 +139,14 @@ class AiSettingsQuery:
         after: After = strawberry.UNSET,
         last: Last = strawberry.UNSET,
         before: Before = strawberry.UNSET,
-        tier: Annotated[list[Tier] | None, strawberry.argument(description="With one of these plans.")] = strawberry.UNSET,
+        tier: Annotated[
+            list[Tier] | None, strawberry.argument(description="With one of these plans.")
+        ] = strawberry.UNSET,
     ) -> AiSettingsConnection | None:
         where = Where()
         where.one_of(TIER, "tier", present(tier))
         page = Page.of(first, after, last, before)
-        return await root_page(info, AiSettingsConnection, LISTING, page, where)  # type: ignore[return-value] # its own kind
+        return await root_page(info, AiSettingsConnection, LISTING, page, where)
 
 
 SOURCE = Source(

@@ -16,7 +16,7 @@ from api.context import Batch, Context, Info
 from api.entities import organization
 from api.entities import user as users
 from api.entities.references import Organization, User
-from api.loaders import by_id
+from api.loaders import shared_by_id
 from api.node import Node, Source
 from api.scalars import BigInt, DateTime, Money
 from db import mirror, models
@@ -58,7 +58,7 @@ class UsageBudget(Node):
     @strawberry.field(description="Whose budget it is.")
     async def subject(self, info: Info) -> BudgetSubject:
         source: Source[Any] = organization.SOURCE if self.subject_type == SubjectType.ORGANIZATION else users.SOURCE
-        return await by_id(info.context, source, self.subject_id)  # type: ignore[return-value] # in the organization
+        return await shared_by_id(info.context, source, self.subject_id)
 
     @property
     def local_date(self) -> date:

@@ -2,7 +2,7 @@
 
 import strawberry
 
-from api.connection import After, Before, Connection, First, Last, Listing, Order, Page, child_page
+from api.connection import After, Before, Connection, First, Last, Listing, Order, Page, shared_child_page
 from api.context import Info
 from api.entities import pattern
 from api.entities.references import Pattern
@@ -29,7 +29,7 @@ class Category(Node):
     ) -> Connection[Pattern]:
         page = Page.of(first, after, last, before)
         by = pattern.T.c.category_id
-        return await child_page(info, Connection, pattern.LISTING, by, self.database_id, page)  # type: ignore[return-value] # read by every role
+        return await shared_child_page(info, Connection, pattern.LISTING, by, self.database_id, page)
 
 
 SOURCE = Source(Category, T, {"database_id": T.c.id, "name": T.c.name})

@@ -8,15 +8,14 @@ import strawberry
 from sqlalchemy import ColumnElement, Select, Text, any_, bindparam, cast, exists, func, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 
-from api.connection import After, Before, Connection, First, Last, Listing, Order, Page, child_page, root_page
+from api.connection import After, Before, Connection, First, Last, Listing, Order, Page, child_page, root_page, shared_child_page
 from api.context import Batch, Context, Info
 from api.entities import interaction, message, project, tool_call
 from api.entities import user as users
 from api.entities.references import AiInteraction, Message, Project, ToolCall, User
 from api.enums import SortDirection, described
-from api.errors import BadUserInputError
-from api.filters import DateTimeFilter, StringFilter, Where, present
-from api.loaders import by_id
+from api.filters import DateTimeFilter, StringFilter, Where, limited, present
+from api.loaders import by_id, shared_by_id
 from api.node import Node, Source
 from api.scalars import JSON, UUID, BigInt, DateTime, Money, clean_text
 from db import mirror, models
@@ -57,7 +56,7 @@ class AiSessionContext:
 
     @strawberry.field(description="Whose conversation it is.")
     async def user(self, info: Info) -> User:
-        return await by_id(info.context, users.SOURCE, self.user_id)  # type: ignore[return-value] # own organization
+        return await shared_by_id(info.context, users.SOURCE, self.user_id)
 
 
 @strawberry.type(description="A conversation of one person with the assistant.")
@@ -78,7 +77,7 @@ class Conversation(Node):
 
     @strawberry.field(description="Whose conversation it is.")
     async def user(self, info: Info) -> User:
-        return await by_id(info.context, users.SOURCE, self.user_id)  # type: ignore[return-value] # own organization
+        return await shared_by_id(info.context, users.SOURCE, self.user_id)
 
     @strawberry.field(description="The project it is about.")
     async def project(self, info: Info) -> Project | None:
@@ -96,10 +95,8 @@ class Conversation(Node):
     ) -> Connection[Message]:
         where = filter.where() if filter else None
         page = Page.of(first, after, last, before)
-        found = await child_page(
-            info, Connection, message.IN_CONVERSATION, M.c.conversation_id, self.database_id, page, where
-        )
-        return found  # type: ignore[return-value] # who sees a conversation sees its messages
+        by = M.c.conversation_id
+        return await shared_child_page(info, Connection, message.IN_CONVERSATION, by, self.database_id, page, where)
 
     @strawberry.field(description="All messages as one list of `{role, content, timestamp}`, oldest first.")
     async def transcript(self, info: Info) -> JSON:
@@ -114,14 +111,12 @@ class Conversation(Node):
             int | None, strawberry.argument(description="At most so many messages, 1 to 50; 50 if not given.")
         ] = strawberry.UNSET,
     ) -> AiSessionContext:
-        size = MAX_SESSION_MESSAGES if present(max_messages) is None else max_messages
-        if not 1 <= size <= MAX_SESSION_MESSAGES:  # type: ignore[operator]
-            raise BadUserInputError(
-                f"`maxMessages` must be between 1 and {MAX_SESSION_MESSAGES}.", argument="maxMessages"
-            )
-        page = Page(size, is_backward=True, after=None, before=None)  # type: ignore[arg-type]
+        most = MAX_SESSION_MESSAGES
+        size = limited(max_messages, default=most, most=most, argument="maxMessages")
+        page = Page(size, is_backward=True, after=None, before=None)
+        by = M.c.conversation_id
         found = await child_page(
-            info, Connection, message.IN_CONVERSATION, M.c.conversation_id, self.database_id, page, is_paged=True
+            info, Connection, message.IN_CONVERSATION, by, self.database_id, page, is_paged=True
         )
         return AiSessionContext(
             messages=[edge.node for edge in found.edges] if found else [],
@@ -142,8 +137,7 @@ class Conversation(Node):
     ) -> Connection[ToolCall]:
         page = Page.of(first, after, last, before)
         by = tool_call.T.c.conversation_id
-        found = await child_page(info, Connection, tool_call.LISTING, by, self.database_id, page)
-        return found  # type: ignore[return-value] # who sees a conversation sees its tool calls
+        return await shared_child_page(info, Connection, tool_call.LISTING, by, self.database_id, page)
 
     @strawberry.field(description="The calls to models for it, latest first.")
     async def interactions(

@@ -12,7 +12,7 @@ from api.entities import project
 from api.entities.references import Project
 from api.errors import BadUserInputError
 from api.filters import StringFilter, Where, present
-from api.loaders import by_id
+from api.loaders import by_id, shared_by_id
 from api.node import Node, Source
 from api.scalars import JSON, UUID, DateTime
 from db import mirror, models
@@ -65,14 +65,18 @@ class DocumentChunk(Node):
 
     @strawberry.field(description="The document that it is a piece of.")
     async def document(self, info: Info) -> Document:
-        return await by_id(info.context, SOURCE, self.document_id)  # type: ignore[return-value] # read by every role
+        return await shared_by_id(info.context, SOURCE, self.document_id)
 
     @strawberry.field(description="The pieces around it in the same document, in order, without itself.")
     async def neighbors(
         self,
         info: Info,
-        before: Annotated[int | None, strawberry.argument(description="How many before it, 0 to 10; 1 if not given.")] = strawberry.UNSET,
-        after: Annotated[int | None, strawberry.argument(description="How many after it, 0 to 10; 1 if not given.")] = strawberry.UNSET,
+        before: Annotated[
+            int | None, strawberry.argument(description="How many before it, 0 to 10; 1 if not given.")
+        ] = strawberry.UNSET,
+        after: Annotated[
+            int | None, strawberry.argument(description="How many after it, 0 to 10; 1 if not given.")
+        ] = strawberry.UNSET,
     ) -> "list[DocumentChunk]":
         reach = _reach(before, "before"), _reach(after, "after")
         loader = info.context.loader(("neighbors", *reach), lambda: _neighbors(info.context, *reach))
@@ -100,7 +104,9 @@ def _neighbors(context: Context, before: int, after: int) -> Batch:
             K.c.document_id == middle.c.document_id,
             K.c.model.is_not_distinct_from(middle.c.model),
             K.c.id != middle.c.id,
-            distance.between(-bindparam("before", type_=K.c.chunk_index.type), bindparam("after", type_=K.c.chunk_index.type)),
+            distance.between(
+                -bindparam("before", type_=K.c.chunk_index.type), bindparam("after", type_=K.c.chunk_index.type)
+            ),
         )
         return CHUNK_SOURCE.select(role, middle.c.id.label("key")).where(*tests).order_by(K.c.chunk_index)
 
@@ -116,7 +122,9 @@ def _neighbors(context: Context, before: int, after: int) -> Batch:
 @strawberry.input(description="Narrows documents. Every part that is given must hold.")
 class DocumentFilter:
     project_id: strawberry.ID | None = strawberry.field(default=strawberry.UNSET, description="Of this project.")
-    content_type: list[ContentType] | None = strawberry.field(default=strawberry.UNSET, description="About one of these.")
+    content_type: list[ContentType] | None = strawberry.field(
+        default=strawberry.UNSET, description="About one of these."
+    )
     title: StringFilter | None = strawberry.field(default=strawberry.UNSET, description="With such a title.")
 
     def where(self) -> Where:
@@ -138,7 +146,9 @@ class DocumentQuery:
         after: After = strawberry.UNSET,
         last: Last = strawberry.UNSET,
         before: Before = strawberry.UNSET,
-        filter: Annotated[DocumentFilter | None, strawberry.argument(description="Which documents.")] = strawberry.UNSET,  # noqa: A002 - the wire's name
+        filter: Annotated[
+            DocumentFilter | None, strawberry.argument(description="Which documents.")
+        ] = strawberry.UNSET,  # noqa: A002 - the wire's name
     ) -> Connection[Document] | None:
         where = filter.where() if filter else Where()
         return await root_page(info, Connection, LISTING, Page.of(first, after, last, before), where)

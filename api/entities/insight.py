@@ -8,7 +8,7 @@ from sqlalchemy import DateTime as SqlDateTime
 from sqlalchemy import Select, any_, bindparam, cast, func, literal, null, or_, select, union_all
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from api.connection import After, Before, Connection, First, Last, Listing, Order, Page, child_page, root_page
+from api.connection import After, Before, Connection, First, Last, Listing, Order, Page, root_page, shared_child_page
 from api.context import Batch, Context, Info
 from api.entities import project
 from api.entities import user as users
@@ -113,12 +113,14 @@ class InsightOrder:
     direction: SortDirection = strawberry.field(description="The direction.")
 
 
-def where_of(given: InsightFilter | None, context: Context, *, without: str = "") -> Where:
+def where_of(given: InsightFilter | None, *, without: str = "") -> Where:
     """The clauses of a filter, leaving out the dimension `without`; dismissed and expired are hidden by default."""
     where = Where()
     is_dismissed = present(given.dismissed) if given and given.dismissed is not strawberry.UNSET else False
     if not given or given.dismissed is not None:
-        where.add("dismissed" if is_dismissed else "open", lambda: T.c.is_dismissed if is_dismissed else ~T.c.is_dismissed)
+        where.add(
+            "dismissed" if is_dismissed else "open", lambda: T.c.is_dismissed if is_dismissed else ~T.c.is_dismissed
+        )
     if not given or not present(given.include_expired):
         now = bindparam("now", type_=SqlDateTime(timezone=True))
         where.add("live", lambda: or_(T.c.expires_at.is_(None), T.c.expires_at > now))
@@ -149,9 +151,9 @@ OrderArgument = Annotated[
 
 def _facets(context: Context, given: InsightFilter | None) -> Batch:
     """Facets of many parents (None at the root) in one statement: both dimensions, one UNION ALL."""
-    by_severity, by_type = (where_of(given, context, without=name) for name in ("severity", "type"))
+    by_severity, by_type = (where_of(given, without=name) for name in ("severity", "type"))
 
-    def dimension(column: Any, name: str, where: Where, *, is_nested: bool) -> Select[Any]:  # noqa: ANN401
+    def dimension(column: Any, name: str, where: Where, *, is_nested: bool) -> Select[Any]:
         parent = T.c.project_id if is_nested else cast(null(), T.c.project_id.type)
         counts = select(parent.label("parent"), literal(name).label("dimension"), column.label("value"), func.count())
         tests = [mirror.where(context.actor.role, T), *(clause() for clause in where.clauses)]
@@ -163,7 +165,7 @@ def _facets(context: Context, given: InsightFilter | None) -> Batch:
     async def load(parents: list[str | None]) -> list[InsightFacets]:
         is_nested = parents != [None]
 
-        def build() -> Any:  # noqa: ANN401 - a compound select
+        def build() -> Any:
             return union_all(
                 dimension(T.c.severity, "severity", by_severity, is_nested=is_nested),
                 dimension(T.c.insight_type, "type", by_type, is_nested=is_nested),
@@ -195,9 +197,7 @@ def _facets_of(counts: dict[tuple[str | None, str, str], int], parent: str | Non
 def _with_facets(
     found: InsightConnection, context: Context, given: InsightFilter | None, parent: str | None
 ) -> InsightConnection:
-    loader = context.loader(
-        ("facets", parent is None, where_of(given, context).key), lambda: _facets(context, given)
-    )
+    loader = context.loader(("facets", parent is None, where_of(given).key), lambda: _facets(context, given))
     found.faceter = lambda: loader.load(parent)
     return found
 
@@ -207,10 +207,10 @@ async def of_project(
 ) -> InsightConnection:
     """The insights of one project, batched with its siblings'."""
     context = info.context
-    found = await child_page(
-        info, InsightConnection, LISTING, T.c.project_id, project_id, page, where_of(given, context), order_of(order)
+    found = await shared_child_page(
+        info, InsightConnection, LISTING, T.c.project_id, project_id, page, where_of(given), order_of(order)
     )
-    return _with_facets(found, context, given, project_id)  # type: ignore[arg-type] # insights are read by every role
+    return _with_facets(found, context, given, project_id)
 
 
 @strawberry.type
@@ -226,10 +226,10 @@ class InsightQuery:
         filter: FilterArgument = strawberry.UNSET,  # noqa: A002 - the wire's name
         order_by: OrderArgument = strawberry.UNSET,
     ) -> InsightConnection | None:
-        where = where_of(filter or None, info.context)
+        where = where_of(filter or None)
         page = Page.of(first, after, last, before)
         found = await root_page(info, InsightConnection, LISTING, page, where, order_of(order_by or None))
-        return _with_facets(found, info.context, filter or None, None)  # type: ignore[arg-type] # its own kind
+        return _with_facets(found, info.context, filter or None, None)
 
 
 SOURCE = Source(

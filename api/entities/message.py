@@ -15,7 +15,7 @@ from api.entities import conversation, feedback, interaction
 from api.entities import user as users
 from api.entities.references import AiInteraction, Conversation, Feedback, User
 from api.filters import DateTimeFilter, Where, present
-from api.loaders import by_id, by_key
+from api.loaders import by_key, shared_by_id
 from api.node import Node, Source
 from api.scalars import JSON, UUID, BigInt, DateTime, Money
 from api.text import MaxChars, cut
@@ -75,12 +75,11 @@ class Message(Node):
 
     @strawberry.field(description="The conversation that it belongs to.")
     async def conversation(self, info: Info) -> Conversation:
-        found = await by_id(info.context, conversation.ANY_STATE, self.conversation_id)
-        return found  # type: ignore[return-value] # the policies of both are the same; graphql-core reports a null
+        return await shared_by_id(info.context, conversation.ANY_STATE, self.conversation_id)
 
     @strawberry.field(description="Whose conversation it is.")
     async def user(self, info: Info) -> User:
-        return await by_id(info.context, users.SOURCE, self.user_id)  # type: ignore[return-value] # as above
+        return await shared_by_id(info.context, users.SOURCE, self.user_id)
 
     @strawberry.field(description="The viewer's own rating of it.")
     async def my_feedback(self, info: Info) -> Feedback | None:
@@ -118,7 +117,7 @@ def _feedback_summaries(context: Context) -> Batch:
     def build() -> Select[Any]:
         votes = select(
             F.c.message_id,
-            func.count().filter(F.c.rating == 5).label("up"),  # noqa: PLR2004 - D3's thumb up
+            func.count().filter(F.c.rating == 5).label("up"),
             func.count().filter(F.c.rating == 1).label("down"),
         )
         wanted = F.c.message_id == any_(bindparam("keys", type_=ARRAY(F.c.message_id.type)))
@@ -140,9 +139,7 @@ def _in_a_live_conversation(role: Role) -> ColumnElement[bool]:
 @strawberry.input(description="Narrows messages. Every part that is given must hold.")
 class MessageFilter:
     role: list[MessageRole] | None = strawberry.field(default=strawberry.UNSET, description="Written by one of these.")
-    query_type: list[QueryType] | None = strawberry.field(
-        default=strawberry.UNSET, description="About one of these."
-    )
+    query_type: list[QueryType] | None = strawberry.field(default=strawberry.UNSET, description="About one of these.")
     created_at: DateTimeFilter | None = strawberry.field(default=strawberry.UNSET, description="When it was written.")
 
     def where(self) -> Where:

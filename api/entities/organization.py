@@ -2,15 +2,15 @@
 
 import strawberry
 
-from api.connection import After, Before, Connection, First, Last, Listing, Order, Page, child_page
+from api.connection import After, Before, Connection, First, Last, Page, shared_child_page
 from api.context import Context, Info
 from api.entities import budget, category, project, user
+from api.entities.references import Category, Project, UsageBudget, User
+from api.entities.tool import SOURCE as TOOLS
+from api.entities.tool import Tool
 from api.loaders import by_id
 from api.node import Node, Source
 from api.scalars import UUID, DateTime
-from api.entities.tool import SOURCE as TOOLS
-from api.entities.tool import Tool
-from api.entities.references import Category, Project, UsageBudget, User
 from db import mirror, models
 from db.types import OrganizationKind
 
@@ -39,7 +39,7 @@ class Organization(Node):
     ) -> Connection[User]:
         page = Page.of(first, after, last, before)
         by = user.T.c.organization_id
-        return await child_page(info, Connection, user.LISTING, by, self.database_id, page)  # type: ignore[return-value] # read by every role
+        return await shared_child_page(info, Connection, user.LISTING, by, self.database_id, page)
 
     @strawberry.field(description="Its projects by name.")
     async def projects(
@@ -52,7 +52,7 @@ class Organization(Node):
     ) -> Connection[Project]:
         page = Page.of(first, after, last, before)
         by = project.T.c.organization_id
-        return await child_page(info, Connection, project.LISTING, by, self.database_id, page)  # type: ignore[return-value] # read by every role
+        return await shared_child_page(info, Connection, project.LISTING, by, self.database_id, page)
 
     @strawberry.field(description="Its budget categories by name.")
     async def categories(
@@ -65,7 +65,7 @@ class Organization(Node):
     ) -> Connection[Category]:
         page = Page.of(first, after, last, before)
         by = category.T.c.organization_id
-        return await child_page(info, Connection, category.LISTING, by, self.database_id, page)  # type: ignore[return-value] # read by every role
+        return await shared_child_page(info, Connection, category.LISTING, by, self.database_id, page)
 
     @strawberry.field(description="The tools that its assistant may call, by name.")
     async def tools(self, info: Info) -> list[Tool]:

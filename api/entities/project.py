@@ -2,7 +2,7 @@
 
 import strawberry
 
-from api.connection import After, Before, Connection, First, Last, Listing, Order, Page, child_page
+from api.connection import After, Before, Connection, First, Last, Listing, Order, Page, child_page, shared_child_page
 from api.context import Info
 from api.entities import conversation, document, insight
 from api.entities.references import Conversation, Document, InsightConnection
@@ -60,7 +60,7 @@ class Project(Node):
     ) -> Connection[Document]:
         page = Page.of(first, after, last, before)
         by = document.T.c.project_id
-        return await child_page(info, Connection, document.LISTING, by, self.database_id, page)  # type: ignore[return-value] # read by every role
+        return await shared_child_page(info, Connection, document.LISTING, by, self.database_id, page)
 
 
 SOURCE = Source(Project, T, {"database_id": T.c.id, "name": T.c.name, "created_at": T.c.created_at})

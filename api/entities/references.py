@@ -1,3 +1,4 @@
+# ruff: noqa: TC004 - the names exist at run time too: as lazy references
 """The types of entities by name, for files that refer to each other: real ones for the type checker, lazy ones at run time."""
 
 from typing import TYPE_CHECKING, Annotated

@@ -47,7 +47,9 @@ class DocumentSearchEdge:
 @strawberry.type(description="A page of what was found: at most 50 pieces over all pages.")
 class DocumentSearchConnection:
     edges: list[DocumentSearchEdge] = strawberry.field(description="The page's pieces, best first.")
-    mode: search.Mode = strawberry.field(description="What was done: a text without an embedder falls back to FULL_TEXT.")
+    mode: search.Mode = strawberry.field(
+        description="What was done: a text without an embedder falls back to FULL_TEXT."
+    )
     approximate: bool = strawberry.field(description="Whether an index was asked that may miss one.")
     model: str | None = strawberry.field(description="The model of the vectors that were compared.")
     page: strawberry.Private[search.Page]
@@ -65,20 +67,30 @@ class DocumentSearchConnection:
 
 @strawberry.input(description="What to search for: a text, an embedding or both.")
 class DocumentSearchInput:
-    text: str | None = strawberry.field(default=strawberry.UNSET, description="A question or words, at most 2,000 characters.")
-    embedding: Vector | None = strawberry.field(default=strawberry.UNSET, description="A vector of the organization's model.")
+    text: str | None = strawberry.field(
+        default=strawberry.UNSET, description="A question or words, at most 2,000 characters."
+    )
+    embedding: Vector | None = strawberry.field(
+        default=strawberry.UNSET, description="A vector of the organization's model."
+    )
     model: str | None = strawberry.field(
         default=strawberry.UNSET, description="The model of the embedding; the organization's if not given."
     )
     mode: search.Mode | None = strawberry.field(
         default=strawberry.UNSET, description="How to search; HYBRID with a text, else SEMANTIC, if not given."
     )
-    content_type: list[ContentType] | None = strawberry.field(default=strawberry.UNSET, description="About one of these.")
-    project_id: strawberry.ID | None = strawberry.field(default=strawberry.UNSET, description="In documents of this project.")
+    content_type: list[ContentType] | None = strawberry.field(
+        default=strawberry.UNSET, description="About one of these."
+    )
+    project_id: strawberry.ID | None = strawberry.field(
+        default=strawberry.UNSET, description="In documents of this project."
+    )
     document_ids: list[strawberry.ID] | None = strawberry.field(
         default=strawberry.UNSET, description="In these documents, at most 100."
     )
-    min_score: float | None = strawberry.field(default=strawberry.UNSET, description="Only pieces with at least this score.")
+    min_score: float | None = strawberry.field(
+        default=strawberry.UNSET, description="Only pieces with at least this score."
+    )
 
     def request(self) -> search.SearchRequest:
         """The request with ids decoded. Raises BadUserInputError."""
@@ -89,7 +101,9 @@ class DocumentSearchInput:
         scope = search.Scope(
             content_types=None if types is None else tuple(each.value for each in types),
             project_id=None if project_id is None else id_of(project_id, "Project", "projectId"),
-            document_ids=None if documents is None else tuple(id_of(each, "Document", "documentIds") for each in documents),
+            document_ids=None
+            if documents is None
+            else tuple(id_of(each, "Document", "documentIds") for each in documents),
         )
         return search.SearchRequest(
             text=present(self.text),

@@ -62,7 +62,9 @@ class ToolCallStatus(Enum):
 def _member(part: PayloadPart, name: str) -> ColumnElement[Any]:
     """One member of a payload's JSON, as the text it was written in; null in rows of the other part."""
     document = cast(func.convert_from(P.c.payload, literal_column("'UTF8'")), postgresql.JSON)
-    text = func.nullif(cast(func.json_extract_path(document, literal_column(f"'{name}'")), Text), literal_column("'null'"))
+    text = func.nullif(
+        cast(func.json_extract_path(document, literal_column(f"'{name}'")), Text), literal_column("'null'")
+    )
     return case((P.c.part == literal_column(f"'{part.value}'"), text))
 
 
@@ -233,7 +235,9 @@ UsageRange = Annotated[TimeRange, strawberry.argument(description="Calls made in
 
 @strawberry.type
 class ToolCallQuery:
-    @strawberry.field(description="The tool calls that the viewer may see, latest first; the last 92 days if no range is given.")
+    @strawberry.field(
+        description="The tool calls that the viewer may see, latest first; the last 92 days if no range is given."
+    )
     async def tool_calls(
         self,
         info: Info,

@@ -13,7 +13,7 @@ from api.entities.references import AiInteraction, User
 from api.enums import described
 from api.errors import ForbiddenError
 from api.filters import LIST_RANGE, METRICS_RANGE, TimeRange, Where, checked_range, limited, present
-from api.loaders import by_id
+from api.loaders import by_id, shared_by_id
 from api.node import Node, Source
 from api.scalars import BigInt, DateTime, Money
 from db import models
@@ -90,7 +90,7 @@ class UsageActivity:
 
     @strawberry.field(description="The person.")
     async def user(self, info: Info) -> User:
-        return await by_id(info.context, users.SOURCE, self.user_id)  # type: ignore[return-value] # own organization
+        return await shared_by_id(info.context, users.SOURCE, self.user_id)
 
 
 @strawberry.type
@@ -144,7 +144,7 @@ class UsageQuery:
         return [_activity(row) for row in rows]
 
 
-def _activity(row: Any) -> UsageActivity:  # noqa: ANN401 - a record
+def _activity(row: Any) -> UsageActivity:
     return UsageActivity(
         user_id=row["user_id"],
         conversations=row["conversations"],
@@ -171,7 +171,5 @@ SOURCE = Source(
     },
     is_partitioned=True,
 )
-LOG = metrics.Log(
-    T, {"TIER": T.c.tier, "PROVIDER": T.c.provider, "MODEL": T.c.model, "USER": T.c.user_id}
-)
+LOG = metrics.Log(T, {"TIER": T.c.tier, "PROVIDER": T.c.provider, "MODEL": T.c.model, "USER": T.c.user_id})
 LISTING = Listing(SOURCE, Order("created_at", T.c.created_at))

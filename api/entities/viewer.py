@@ -54,7 +54,7 @@ class Viewer:
         return await budget.summary(info.context)
 
 
-def _membership(  # noqa: PLR0913 - a row of six columns
+def _membership(
     organization_id: str, slug: str, name: str, kind: str, role: str, *, is_current: bool
 ) -> ViewerOrganization:
     return ViewerOrganization(

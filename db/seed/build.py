@@ -133,7 +133,7 @@ def _talk(
     weights = {person.slug: _WEIGHTS[person.slug] for person in _chatting(organization)}
     for person in _chatting(organization):
         rng = stream(seed, organization.slug, "talk", person.slug)
-        desk = Desk(organization, person, clock)
+        desk = Desk(organization, person, clock, books)
         count = round(organization.conversations * weights[person.slug] / sum(weights.values()))
         for start in sorted(clock.moment(rng, floor=_LONGEST_TALK) for _ in range(count)):
             talk = Conversation(organization, person, start, rng)
@@ -152,7 +152,7 @@ def _talk(
 def _about_tasks(talk: Conversation, desk: Desk, archive: Archive, rng: Random) -> None:
     facts = desk.facts(rng, talk.start)
     title = title_of(archive, desk.prose["titles"], facts, rng)
-    turns = min(18, 3 + int(rng.expovariate(1 / 7.4)))
+    turns = min(18, 3 + int(rng.expovariate(1 / 6.8)))
     is_open = talk.start > desk.clock.anchor - timedelta(days=2) and rng.random() < 0.5
     desk.converse(talk, facts, turns, shows_tools=rng.random() < 0.35, is_last_pending=is_open)
     project_id = next((id_ for id_, name in talk.organization.projects.items() if name == facts["project"]), None)
@@ -165,9 +165,17 @@ def _about_topic(talk: Conversation, teller: Storyteller, archive: Archive, rng:
     topic = pick(topics, rng)
     project_id = pick(list(organization.projects), rng) if organization is NORTHWIND or rng.random() < 0.3 else None
     name = organization.projects[project_id] if project_id else None
-    facts = scene(organization, rng, teller.clock, talk.start, name)
+    facts = _agreed({**scene(organization, rng, teller.clock, talk.start, name), **topic.get("about", {})}, teller, project_id, rng)
     teller.tell(talk, facts, topic, project_id, _follow_ups(rng))
     talk.close(archive, title_of(archive, topic["titles"], facts, rng), project_id)
+
+
+def _agreed(facts: dict[str, str], teller: Storyteller, project_id: str | None, rng: Random) -> dict[str, str]:
+    """The scene with a change order that its project really has."""
+    order = teller.books.find("change_order", project_id, rng)
+    if order is None:
+        return facts
+    return facts | {"co": order.topic, "scope": order.title.partition(": ")[2].rpartition(" (")[0]}
 
 
 def _follow_ups(rng: Random) -> int:
@@ -180,7 +188,7 @@ def _hero(
     """Alice's long conversation of today, the one that guides and tests open."""
     talk = Conversation(organization, person, clock.anchor - timedelta(hours=4), rng)
     project_id, name = next(iter(organization.projects.items()))
-    facts = {**scene(organization, rng, clock, talk.start, name), "room": "kitchen"}
+    facts = _agreed({**scene(organization, rng, clock, talk.start, name), "room": "kitchen"}, teller, project_id, rng)
     for topic in teller.topics[:_HERO_TOPICS]:
         teller.tell(talk, facts, topic, project_id, 1)
     talk.close(archive, HERO_TITLE, project_id)

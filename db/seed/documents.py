@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from db.seed.clock import Clock, stream, v7
-from db.seed.prose import Scene, pick, read, render
+from db.seed.prose import Scene, pick, read, render, tidy
 from db.seed.scenes import scene
 from db.seed.tables import ChunkRow, DocumentRow
 from db.seed.world import NORTHWIND, PIA, TASKLINE, VROMM, Organization, fixed_id
@@ -30,6 +30,8 @@ _KINDS = {
     PIA.slug: ("taskline_documents", ("recipe", "note")),
 }
 
+# The slot that says what a document of that kind is about.
+_TOPICS = {"change_order": "co", "quote": "vendor", "theory": "theory", "route": "skill", "exercise": "skill", "recipe": "veg"}
 _LEAST_WORDS = 42
 _WRITTEN = datetime(2026, 2, 14, 12, tzinfo=UTC)
 
@@ -41,6 +43,7 @@ class Titled:
     id: str
     title: str
     content_id: str
+    topic: str
 
 
 @dataclass
@@ -51,10 +54,13 @@ class Library:
     chunks: list[ChunkRow] = field(default_factory=list)
     shelves: dict[tuple[str, str | None], list[Titled]] = field(default_factory=lambda: defaultdict(list))
 
-    def find(self, kind: str, project_id: str | None, rng: Random) -> Titled | None:
-        """A document of that kind, of the project if it has one."""
+    def find(self, kind: str, project_id: str | None, rng: Random, facts: Scene | None = None) -> Titled | None:
+        """A document of that kind, of the project if it has one, and about what the scene is about if there is one."""
         shelf = self.shelves.get((kind, project_id)) or self.shelves.get((kind, None))
-        return pick(shelf, rng) if shelf else None
+        if not shelf:
+            return None
+        topic = facts.get(_TOPICS.get(kind, "")) if facts else None
+        return pick([book for book in shelf if book.topic == topic] or shelf, rng)
 
 
 def library(organization: Organization, clock: Clock, seed: int) -> Library:
@@ -112,7 +118,7 @@ def _shelve(
     books.documents.append(
         DocumentRow(organization.id, document_id, project_id, title, content_type, content_id, metadata, at)
     )
-    books.shelves[kind, project_id].append(Titled(document_id, title, content_id or document_id))
+    books.shelves[kind, project_id].append(Titled(document_id, title, content_id or document_id, facts.get(_TOPICS.get(kind, ""), "")))
     for index, chunk in enumerate(spec["chunk"]):
         text = _chunk(chunk["says"], spec["also"], facts, rng)
         made_at = at + timedelta(seconds=3 + index)
@@ -128,4 +134,4 @@ def _chunk(says: list[list[str]], also: list[str], facts: Scene, rng: Random) ->
         if text.count(" ") >= _LEAST_WORDS:
             break
         text += " " + render(sentence, facts, rng)
-    return text
+    return tidy(text)

@@ -6,7 +6,7 @@ from random import Random
 import orjson
 
 from db.seed.clock import Clock, stream, v7
-from db.seed.prose import Scene, pick, read, render
+from db.seed.prose import Scene, pick, read, render, tidy
 from db.seed.scenes import scene
 from db.seed.tables import InsightRow, PatternRow
 from db.seed.world import NORTHWIND, PIA, TASKLINE, VROMM, Organization
@@ -32,16 +32,18 @@ def insights(organization: Organization, clock: Clock, seed: int) -> list[Insigh
     fresh = [clock.anchor - timedelta(minutes=m, seconds=rng.random()) for m in (200, 95, 12)]
     titles: set[str] = set()
     rows = []
-    for number, at in enumerate([*moments, *fresh]):
-        is_newest = number >= count - 3
+    for place, at in enumerate([*moments, *fresh]):
+        is_newest = place >= count - 3
         project_id, facts = _about(organization, clock, rng, at, is_newest=is_newest)
         spec = read("insights")[organization.slug][0] if is_newest else pick(read("insights")[organization.slug], rng)
-        title = render(pick(spec["titles"], rng), facts, rng)
+        number = int(rng.random() * len(spec["titles"]))
+        title = render(spec["titles"][number], facts, rng)
         if title in titles:
             title = f"{title}, week {facts['week']}"
         titles.add(title)
         severity = "CRITICAL" if is_newest else pick(_SEVERITIES[spec["type"]], rng)
-        rows.append(_row(organization, clock, rng, at, spec, facts, project_id, title[:1].upper() + title[1:], severity, may_end=not is_newest))
+        text = tidy(render(spec["text"][number], facts, rng))
+        rows.append(_row(organization, clock, rng, at, spec["type"], facts, project_id, (tidy(title), text, severity), may_end=not is_newest))
     return rows
 
 
@@ -52,9 +54,8 @@ def _about(organization: Organization, clock: Clock, rng: Random, at: datetime, 
 
 
 def _row(
-    organization: Organization, clock: Clock, rng: Random, at: datetime, spec: dict[str, list[str]], facts: Scene, project_id: str | None, title: str, severity: str, *, may_end: bool
+    organization: Organization, clock: Clock, rng: Random, at: datetime, kind: str, facts: Scene, project_id: str | None, told: tuple[str, str, str], *, may_end: bool
 ) -> InsightRow:  # fmt: skip
-    kind = str(spec["type"])
     life = _LIFE_DAYS.get(kind)
     expires_at = at + timedelta(days=rng.uniform(*life)) if life and may_end else None
     people = [person for person in organization.people if person.is_chatting]
@@ -63,7 +64,7 @@ def _row(
         dismissed_at = None
     data = {name: facts[name] for name in _DATA if name in facts}
     return InsightRow(
-        organization.id, v7(at, rng), project_id, kind, title, render(pick(spec["text"], rng), facts, rng), orjson.dumps(data).decode(), severity,
+        organization.id, v7(at, rng), project_id, kind, *told[:2], orjson.dumps(data).decode(), told[2],
         dismissed_at is not None, pick(people, rng).id if dismissed_at else None, dismissed_at, expires_at, at,
     )  # fmt: skip
 

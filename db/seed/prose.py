@@ -15,6 +15,8 @@ T = TypeVar("T")
 Scene = Mapping[str, str]
 Part = Any  # a text, a slot as a tuple of one name, or a list of alternatives, each a tuple of parts
 
+_LOOSE = re.compile(r" +(?=[,.])")
+_STARTS = re.compile(r"(?:^|(?<=[.!?] )|(?<=[.!?]\n\n))[a-zåäöé]")
 _TOKEN = re.compile(r"(\{\w+\}|[\[\]|])")
 
 
@@ -62,6 +64,11 @@ def render(text: str, scene: Scene, rng: Random) -> str:
     out: list[str] = []
     _write(_parse(text), scene, rng, out)
     return "".join(out)
+
+
+def tidy(text: str) -> str:
+    """With capitals where sentences begin, since a slot may begin one, and no blank before a full stop."""
+    return _STARTS.sub(lambda found: found[0].upper(), _LOOSE.sub("", text).replace("..", "."))
 
 
 @cache

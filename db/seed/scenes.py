@@ -110,7 +110,7 @@ def _school(rng: Random, _project: str | None) -> dict[str, str]:
     place, place2 = _two(words["places"], rng)
     skill, skill2 = _two(words["skills"], rng)
     speed = pick((30, 40, 50, 60, 70, 80), rng)
-    score = rng.randint(38, 50)
+    score, theory = rng.randint(38, 50), int(rng.random() * len(words["theory"]))
     facts = {
         "place": place, "place2": place2, "skill": skill, "surname": pick(words["surnames"], rng), "weeks": str(rng.randint(3, 11)),
         "instructor": f"{pick(words['first_names'], rng)} {pick(words['surnames'], rng)}", "km": str(rng.randint(4, 34)), "minutes": str(rng.randrange(20, 75, 5)),
@@ -118,7 +118,7 @@ def _school(rng: Random, _project: str | None) -> dict[str, str]:
         "diff": str(rng.randrange(30, 140, 10)), "total": f"{rng.randrange(14_500, 23_900, 100):,}".replace(",", " "), "lesson": pick(("40", "50", "60", "80"), rng), "years": str(rng.randint(2, 31)),
         "part": pick(("1", "2"), rng), "share": str(rng.randint(68, 97)), "share2": str(rng.randint(41, 67)), "lessons": str(rng.randint(5, 26)), "rating": f"{rng.uniform(3.6, 4.9):.1f}", "reviews": str(rng.randint(18, 340)),
         "speed": str(speed), "metres": str(round(speed / 3.6)), "d1": str(rng.randint(1, 6)), "d2": str(rng.randint(7, 18)),
-        "theory": pick(words["theory"], rng), "theory_rule": pick(words["rules"], rng),
+        "theory": words["theory"][theory], "theory_rule": words["rules"][theory],
     } | {f"s{n}": str(min(64, score + round(n * rng.uniform(0.4, 3)))) for n in range(1, 6)}  # fmt: skip
     return facts | {
         "route": _capital(render(pick(words["route_names"], rng), facts, rng)),

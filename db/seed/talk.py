@@ -11,7 +11,7 @@ import orjson
 from db.seed.clock import Clock, v7
 from db.seed.documents import Library
 from db.seed.models_used import LanguageModel, preferred, tokens
-from db.seed.prose import Scene, pick, render
+from db.seed.prose import Scene, pick, render, tidy
 from db.seed.tables import ConversationRow, MessageRow
 from db.seed.world import Organization, Person
 
@@ -135,7 +135,7 @@ class Conversation:
                 self.id,
                 self.person.id,
                 project_id,
-                title if roll < 0.97 else None,
+                title if roll < 0.985 else None,
                 self.model.name,
                 _json(metadata),
                 self.start,
@@ -169,11 +169,11 @@ class Storyteller:
     def _turn(self, talk: Conversation, facts: Scene, turn: Turn, project_id: str | None) -> None:
         rng = talk.rng
         sources = [source for kind in turn.get("sources", ()) if (source := self._source(kind, project_id, facts, rng))]
-        names = {"route": "route", "exercise": "exercise", "school": "school", "event": "event"}
-        told = {**facts, **{names[s["shelf"]]: s["title"] for s in sources if s.get("shelf") in names}}
+        named = ("route", "exercise", "school", "event", "recipe")
+        told = {**facts, **{s["shelf"]: s["title"].removeprefix("Recipe: ") for s in sources if s.get("shelf") in named}}
         talk.exchange(
-            render(pick(turn["ask"], rng), told, rng),
-            render(pick(turn["answer"], rng), told, rng),
+            tidy(render(pick(turn["ask"], rng), told, rng)),
+            tidy(render(pick(turn["answer"], rng), told, rng)),
             {
                 "type": turn["type"],
                 "params": _params(turn["type"], told),
@@ -187,14 +187,14 @@ class Storyteller:
         if kind in {"insight", "pattern"}:
             known = self.linked.get(f"{kind}:{project_id}") or self.linked.get(kind)
             return pick(known, rng) if known else None
-        found = self.books.find(kind, project_id, rng)
+        found = self.books.find(kind, project_id, rng, facts)
         return {"kind": "document", "id": found.id, "title": found.title, "shelf": kind} if found else None
 
 
 def title_of(archive: Archive, titles: Sequence[str], facts: Scene, rng: Random) -> str:
     """A title that nobody has used; after some tries the place or the day tells it from the others."""
     for _ in range(4):
-        title = render(pick(titles, rng), facts, rng)
+        title = tidy(render(pick(titles, rng), facts, rng))
         if title not in archive.titles:
             break
     else:

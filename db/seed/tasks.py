@@ -10,7 +10,8 @@ from typing import Any, Literal
 import orjson
 
 from db.seed.clock import Clock, v7
-from db.seed.prose import Scene, pick, read, render
+from db.seed.documents import Library
+from db.seed.prose import Scene, pick, read, render, tidy
 from db.seed.scenes import scene
 from db.seed.tables import OutcomeRow, ToolCallRow, ToolPayloadRow
 from db.seed.talk import Conversation, Exchange
@@ -101,8 +102,8 @@ class CallRows:
 class Desk:
     """One person's tasks through half a year; conversations must come in the order of their time."""
 
-    def __init__(self, organization: Organization, person: Person, clock: Clock) -> None:
-        self.organization, self.person, self.clock = organization, person, clock
+    def __init__(self, organization: Organization, person: Person, clock: Clock, books: Library) -> None:
+        self.organization, self.person, self.clock, self.books = organization, person, clock, books
         self.prose = read("taskline")
         self.words: Mapping[str, Any] = self.prose["words"]
         if voice := _VOICES.get(organization.slug):
@@ -124,7 +125,10 @@ class Desk:
             told |= {name: pick(self.words[plural], rng) for name, plural in (("person", "people"), ("artefact", "artefacts"))}
             if number and rng.random() < 0.13:
                 turn = pick(self.prose["talk"], rng)
-                talk.exchange(render(pick(turn["ask"], rng), told, rng), render(pick(turn["answer"], rng), told, rng), {"type": turn["type"]})
+                guide = self.books.find("guide", None, rng) if "sources" in turn else None
+                sources = [{"kind": "document", "id": guide.id, "title": guide.title}] if guide else None
+                question, answer = (tidy(render(pick(turn[part], rng), told, rng)) for part in ("ask", "answer"))
+                talk.exchange(question, answer, {"type": turn["type"], "sources": sources})
             else:
                 self._act(talk, told, shows_tools=shows_tools, is_pending=is_last_pending and number == turns - 1)
 
@@ -144,13 +148,15 @@ class Desk:
             "id": str(task.id), "title": task.title, "title_lower": task.title[:1].lower() + task.title[1:], "priority_word": told["priority"].capitalize(),
             "days": str(rng.randint(1, 6)), "error": self.prose["errors"][code] if code else "",
         }  # fmt: skip
-        question = render(pick(self.prose["action"][action]["ask"], rng), told, rng)
+        is_filtered = action == "list" and any(t.list == facts["list"] for t in open_tasks) and rng.random() < 0.5
+        question = tidy(render(pick(self.prose["action"][action]["ask_list" if is_filtered else "ask"], rng), told, rng))
         if code is None and not is_pending:
             self._apply(action, task, due)
-        params, result, lines = self._call(action, task, due, told)
-        told |= {"count": str(len([t for t in self.tasks if t.status == "open"])), "lines": lines}
+        params, result, lines = self._call(action, task, due, facts["list"] if is_filtered else None)
+        count = lines.count("\n") + 1 if lines else len([t for t in self.tasks if t.status == "open"])
+        told |= {"count": str(count), "lines": lines}
         kind = "failed" if code else "empty" if action == "list" and not lines else "ok"
-        answer = "I have asked the task service and am still waiting for its answer." if is_pending else render(pick(self.prose["action"][action][kind], rng), told, rng)
+        answer = "I have asked the task service and am still waiting for its answer." if is_pending else tidy(render(pick(self.prose["action"][action][kind], rng), told, rng))
         self._speak(talk, action, question, answer, params, None if code else result, code, shows_tools=shows_tools, is_pending=is_pending)
 
     def _action(self, open_tasks: list[Task], rng: Random) -> Action:
@@ -168,13 +174,15 @@ class Desk:
         elif action != "list":
             task.status = "done" if action == "complete" else "deleted"
 
-    def _call(self, action: Action, task: Task, due: date, told: Scene) -> tuple[dict[str, object], object, str]:
+    def _call(self, action: Action, task: Task, due: date, only: str | None) -> tuple[dict[str, object], object, str]:
         if action == "add":
             return {"title": task.title, "due": due.isoformat(), "priority": task.priority, "list": task.list}, task.json(), ""
         if action == "list":
-            found = sorted((t for t in self.tasks if t.status == "open"), key=lambda t: (t.due, t.id))[:_SHOWN]
+            wanted = [t for t in self.tasks if t.status == "open" and only in {None, t.list}]
+            found = sorted(wanted, key=lambda t: (t.due, t.id))[:_SHOWN]
             lines = "\n".join(f"- #{t.id} {t.title}, due {_say(t.due)}" for t in found)
-            return {"status": "open", "list": told["list"], "limit": _SHOWN}, {"tasks": [t.json() for t in found], "total": len(found)}, lines
+            asked: dict[str, object] = {"status": "open", "limit": _SHOWN} | ({"list": only} if only else {})
+            return asked, {"tasks": [t.json() for t in found], "total": len(wanted)}, lines
         if action == "update":
             return {"id": task.id, "due": due.isoformat()}, task.json(), ""
         return {"id": task.id}, {"id": task.id, "status": task.status}, ""

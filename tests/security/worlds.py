@@ -14,13 +14,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeAlias
 
 import asyncpg
+from sqlalchemy import insert
+from sqlalchemy.dialects.postgresql import asyncpg as compiler
 
 from api.auth import OWN_ISSUER
 from db.actor import DB_ROLES
 from db.engine import Urls
 from db.types import Role
 from tests.databases import superuser
-from tests.db.valid_rows import TABLES, put
+from tests.db.valid_rows import ROWS, TABLES
 
 Database: TypeAlias = "asyncpg.Connection[Any]"
 Row: TypeAlias = dict[str, Any]
@@ -241,25 +243,30 @@ def _spent(budgets: list[Row]) -> Rows:
             yield "usage_reservations", {**key, "id": str(uuid.uuid4()), "user_id": person}
 
 
+async def put(connection: Database, table: str, row: Row) -> None:
+    """Insert the table's valid row with some changes."""
+    compiled = insert(TABLES[table]).values(ROWS[table] | row).compile(dialect=compiler.dialect())  # type: ignore[no-untyped-call]
+    await connection.execute(str(compiled), *(compiled.params[bind] for bind in compiled.positiontup or ()))
+
+
 async def build(urls: Urls) -> None:
     """Fill an empty migrated database."""
     async with superuser(urls) as connection, connection.transaction():
         await connection.execute("SELECT app.ensure_partitions(4, $1)", (AT - timedelta(days=40)).date())
         for slug, people in ROLES.items():
-            changes = {"id": uid(slug), "slug": slug, "name": "Builders", "created_at": AT}
-            await put(connection, "organizations", **changes)
+            row = {"id": uid(slug), "slug": slug, "name": "Builders", "created_at": AT}
+            await put(connection, "organizations", row)
             for person, role in people.items():
-                at = {"created_at": AT, "organization_id": uid(slug)}
-                await put(connection, "users", id=user_id(slug, person), role=role, display_name=person, **at)
-                who = {"issuer": OWN_ISSUER, "subject": _person(slug, person, role).who, "user_id": user_id(slug, person)}
-                await put(connection, "identities", **who, **at)
+                at, found = {"created_at": AT, "organization_id": uid(slug)}, _person(slug, person, role)
+                await put(connection, "users", {**at, "id": found.user_id, "role": role, "display_name": person})
+                await put(connection, "identities", {**at, "issuer": OWN_ISSUER, "subject": found.who, "user_id": found.user_id})
         for slug in SLUGS:
             # The triggers' definer functions are bounded by the context, whoever inserts.
             await connection.execute(f"SET LOCAL app.organization_id = '{uid(slug)}'")
             budgets = await connection.fetch("SELECT * FROM app.usage_budgets WHERE organization_id = $1", uid(slug))
             rows = (*_shared(slug), *(row for person in ROLES[slug] for row in _owned(slug, person)), *_spent(budgets))
             for table, row in sorted(rows, key=lambda pair: list(TABLES).index(pair[0])):
-                await put(connection, table, organization_id=uid(slug), **row)
+                await put(connection, table, {"organization_id": uid(slug), **row})
     for each in PRINCIPALS:
         await _leave_traces(urls, each)
 
@@ -272,7 +279,8 @@ async def _leave_traces(urls: Urls, actor: Principal) -> None:
     targets += [("Conversation", uid(actor.slug, "conversation", whose, "live")) for whose in {"ana", person}]
     events = [{"action": "tool_call.recorded", "target_type": kind, "target_id": id_, "details": {"id": id_}} for kind, id_ in targets]
     async with superuser(urls) as connection, connection.transaction():
-        await put(connection, "idempotency_keys", organization_id=actor.organization_id, actor_id=actor.actor_id, expires_at=TOMORROW)
+        key = {"organization_id": actor.organization_id, "actor_id": actor.actor_id, "expires_at": TOMORROW}
+        await put(connection, "idempotency_keys", key)
         await connection.execute(actor.begin)
         await connection.execute("SELECT app.audit_append($1::jsonb)", json.dumps(events))
 

@@ -1,0 +1,342 @@
+"""Plans: what an operation asks for, decided once per document, operation and values of @skip and @include.
+
+A plan follows graphql-core's own collection of fields. It keeps no value of a caller but those switches, and of the
+arguments only literals that nobody can change.
+"""
+
+import inspect
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from enum import Enum
+from operator import attrgetter
+from typing import Any, Final, TypeVar, cast, get_args
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    GraphQLAbstractType,
+    GraphQLField,
+    GraphQLLeafType,
+    GraphQLObjectType,
+    GraphQLSchema,
+    Node,
+    OperationDefinitionNode,
+    OperationType,
+    Undefined,
+    VariableNode,
+    get_argument_values,
+    is_abstract_type,
+    is_leaf_type,
+    is_list_type,
+    is_non_null_type,
+)
+from graphql.execution import default_field_resolver
+from graphql.execution.collect_fields import (
+    FieldDetailsList,
+    FragmentDetails,
+    GroupedFieldSet,
+    collect_fields,
+    collect_subfields,
+)
+from graphql.execution.values import VariableValues
+from graphql.pyutils import Path
+from strawberry.types.arguments import convert_arguments
+from strawberry.types.field import StrawberryField
+from strawberry.types.unset import UnsetType
+
+from api.execution.complete import Leaf
+
+SWITCHES: Final = frozenset({"skip", "include"})
+NOT_TAKEN: Final = frozenset({"defer", "stream", "experimental_disableErrorPropagation"})
+INTROSPECTION: Final = frozenset({"__schema", "__type"})
+VARIANTS: Final = 16
+_LASTING: Final = (str, int, float, bool, date, Enum, UnsetType, type(None))
+
+F = TypeVar("F", bound=Callable[..., Awaitable[list[Any]]])
+
+
+def batched(function: F) -> F:
+    """A resolver of all parents at once, `(parents, …) → list of results in their order`; an exception stands for one.
+
+    Put it on a static method under `strawberry.field`. The engine calls it once per level; for graphql-core it becomes
+    a resolver of one parent, so that what it awaits should be a loader.
+    """
+    together: Callable[..., Awaitable[list[Any]]] = getattr(function, "__func__", function)
+    signature = inspect.signature(together)
+    _, *parameters = signature.parameters.values()
+    (result,) = get_args(signature.return_annotation)
+
+    async def alone(self: Any, **arguments: Any) -> Any:
+        (value,) = await together([self], **arguments)
+        if isinstance(value, Exception):
+            raise value
+        return value
+
+    for name in ("__name__", "__qualname__", "__module__", "__doc__"):
+        setattr(alone, name, getattr(together, name))
+    me = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    alone.__signature__ = inspect.Signature([me, *parameters], return_annotation=result)  # type: ignore[attr-defined]
+    alone.__annotations__ = {each.name: each.annotation for each in parameters} | {"return": result}
+    alone.together = together  # type: ignore[attr-defined]
+    return cast("F", alone)
+
+
+class How(Enum):
+    """How a field's column is made from the column of its parents."""
+
+    TYPENAME = "the name of the parents' type"
+    ATTRIBUTE = "an attribute of each"
+    DIRECT = "the resolver's own function, called for each"
+    WRAPPED = "graphql-core's resolver, called for each"
+    BATCH = "a function of all of them"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Document:
+    """What all plans of one operation share. `schema` and `fragments` are what graphql-core collects fields with."""
+
+    schema: GraphQLSchema
+    ast: DocumentNode
+    operation: OperationDefinitionNode
+    fragments: dict[str, FragmentDetails]
+    definitions: dict[str, FragmentDefinitionNode]
+    switches: tuple[str, ...]
+    is_taken: bool
+    plans: dict[tuple[Any, ...], "Selection | None"] = field(default_factory=dict)
+
+    def plan(self, variables: VariableValues) -> "Selection | None":
+        """The plan for these values; None when graphql-core has to run it. Raises GraphQLError."""
+        if not self.is_taken:
+            return None
+        key = tuple(variables.coerced.get(name, Undefined) for name in self.switches)
+        if key not in self.plans:
+            if len(self.plans) >= VARIANTS:
+                self.plans.clear()
+            self.plans[key] = self._root(variables)
+        return self.plans[key]
+
+    def _root(self, variables: VariableValues) -> "Selection | None":
+        root = self.schema.get_root_type(self.operation.operation)
+        if root is None:
+            return None
+        kept = VariableValues(
+            *({name: each[name] for name in self.switches if name in each} for each in (variables.sources, variables.coerced))
+        )
+        found = collect_fields(self.schema, self.fragments, kept, root, self.operation).grouped_field_set
+        if any(details[0].node.name.value in INTROSPECTION for details in found.values()):
+            return None
+        return Selection.of(self, kept, root, found, None)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Selection:
+    """The fields that are wanted of objects of one type."""
+
+    type: GraphQLObjectType
+    keys: tuple[str, ...]
+    fields: tuple["Field", ...]
+
+    @classmethod
+    def of(
+        cls,
+        document: Document,
+        switches: VariableValues,
+        parent: GraphQLObjectType,
+        found: GroupedFieldSet,
+        path: Path | None,
+    ) -> "Selection":
+        """A selection of what graphql-core has collected; unknown fields are left out, as it does."""
+        fields = []
+        for key, details in found.items():
+            definition = document.schema.get_field(parent, details[0].node.name.value)
+            if definition is not None:
+                here = Path(path, key, parent.name)
+                fields.append(Field(document, switches, parent, definition, key, details, here))
+        return cls(parent, tuple(each.key for each in fields), tuple(fields))
+
+
+class Field:
+    """One response field under one parent type: how it is resolved and how its values are completed.
+
+    `non_null` says for the field and then for each list level whether null is forbidden there; `info_name` is the
+    parameter that takes Strawberry's Info, `call` what is called with a parent, or with all of them.
+    """
+
+    __slots__ = (
+        "_constant", "_document", "_has_variables", "_selections", "_switches", "abstract", "call", "definition",
+        "details", "how", "info_name", "is_plain", "key", "leaf", "nodes", "non_null", "object", "origin", "own", "parent",
+        "path",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        document: Document,
+        switches: VariableValues,
+        parent: GraphQLObjectType,
+        definition: GraphQLField,
+        key: str,
+        details: FieldDetailsList,
+        path: Path,
+    ) -> None:
+        self._document, self._switches = document, switches
+        self.parent, self.definition, self.key, self.details, self.path = parent, definition, key, details, path
+        self.nodes: list[FieldNode] = [each.node for each in details]
+        self.info_name: str | None = None
+        self._constant: dict[str, Any] | None = None
+        self._selections: dict[str, Selection] = {}
+        self._has_variables = any(isinstance(each, VariableNode) for each in _walk(self.nodes[0].arguments or ()))
+        self._complete()
+        self._resolve()
+
+    def _complete(self) -> None:
+        type_, non_null = self.definition.type, []
+        while True:
+            non_null.append(is_non_null_type(type_))
+            type_ = type_.of_type if non_null[-1] else type_
+            if not is_list_type(type_):
+                break
+            type_ = type_.of_type
+        self.non_null = tuple(non_null)
+        self.leaf = Leaf(cast("GraphQLLeafType", type_)) if is_leaf_type(type_) else None
+        self.abstract = cast("GraphQLAbstractType", type_) if is_abstract_type(type_) else None
+        self.object = None if self.leaf or self.abstract else cast("GraphQLObjectType", type_)
+        self.is_plain = self.leaf is not None and len(non_null) == 1
+
+    def _resolve(self) -> None:
+        name = self.nodes[0].name.value
+        own: StrawberryField | None = self.definition.extensions.get("strawberry-definition")
+        self.own = own
+        if name == "__typename":
+            self.how, self.call = How.TYPENAME, None
+        elif not isinstance(own, StrawberryField) or not _is_direct(own, self._document.schema):
+            self.how, self.call = How.WRAPPED, self.definition.resolve or default_field_resolver
+        elif (resolver := own.base_resolver) is None:
+            is_attribute = own.default_resolver is getattr
+            self.how = How.ATTRIBUTE if is_attribute else How.DIRECT
+            self.call = attrgetter(own.python_name) if is_attribute else _default(own)
+        else:
+            info = resolver.info_parameter
+            self.info_name = info.name if info else None
+            together = getattr(resolver.wrapped_func, "together", None)
+            self.how = How.BATCH if together else How.DIRECT
+            self.call = together or _called(own)
+
+    def selection(self, type_: GraphQLObjectType) -> Selection:
+        """What is wanted of the objects of this type. Raises GraphQLError."""
+        known = self._selections.get(type_.name)
+        if known is None:
+            document = self._document
+            found = collect_subfields(
+                document.schema, document.fragments, self._switches, document.operation, type_, self.details
+            ).grouped_field_set
+            known = self._selections[type_.name] = Selection.of(document, self._switches, type_, found, self.path)
+        return known
+
+    def arguments(self, variables: VariableValues, info: Any) -> dict[str, Any]:
+        """What the resolver is called with. Raises what graphql-core and Strawberry raise for a wrong value."""
+        if self._constant is not None:
+            return self._constant
+        if not self.definition.args:
+            self._constant = {}
+            return self._constant
+        values = get_argument_values(self.definition, self.nodes[0], variables)
+        if self.how is not How.WRAPPED:
+            own = cast("StrawberryField", self.own)
+            converter = _strawberry(self._document.schema).schema_converter
+            values = convert_arguments(values, own.arguments, converter.scalar_registry, converter.config, info)
+        # A list or an input object could be changed by a resolver: it is made anew for each operation.
+        if not self._has_variables and all(isinstance(value, _LASTING) for value in values.values()):
+            self._constant = values
+        return values
+
+
+def _strawberry(schema: GraphQLSchema) -> Any:
+    return schema._strawberry_schema  # type: ignore[attr-defined]
+
+
+def _is_direct(own: StrawberryField, schema: GraphQLSchema) -> bool:
+    """Whether Strawberry's wrapper around the resolver does nothing but convert arguments."""
+    has_handlers = bool(_strawberry(schema).schema_converter._exception_handler_specs)
+    return not (own.extensions or has_handlers) and type(own).get_result is StrawberryField.get_result
+
+
+def _default(own: StrawberryField) -> Callable[..., Any]:
+    resolve, name = own.default_resolver, own.python_name
+    return lambda source: resolve(source, name)
+
+
+def _called(own: StrawberryField) -> Callable[..., Any]:
+    resolver = own.base_resolver
+    assert resolver is not None  # noqa: S101 - the caller has looked
+    function = cast("Callable[..., Any]", resolver.wrapped_func)
+    names = [each.name for each in (resolver.parent_parameter, resolver.root_parameter) if each]
+    takes_self = resolver.self_parameter is not None
+    if takes_self and not names:
+        return function
+
+    def call(source: Any, **arguments: Any) -> Any:
+        arguments |= dict.fromkeys(names, source)
+        return function(source, **arguments) if takes_self else function(**arguments)
+
+    return call
+
+
+def _walk(nodes: Iterable[Node]) -> Iterator[Node]:
+    waiting = list(nodes)
+    while waiting:
+        node = waiting.pop()
+        yield node
+        for key in node.keys:
+            child = getattr(node, key, None)
+            waiting.extend(each for each in (child if isinstance(child, list | tuple) else (child,)) if isinstance(each, Node))
+
+
+class Plans:
+    """Every operation that was seen, by its document's digest, while there is room for their tokens."""
+
+    def __init__(self, schema: GraphQLSchema, cached_tokens: int) -> None:
+        self._schema = schema
+        self._cached_tokens = cached_tokens
+        self._kept: OrderedDict[tuple[str, str | None], tuple[Document, int]] = OrderedDict()
+        self._weight = 0
+
+    def document(self, ast: DocumentNode, digest: str, operation: OperationDefinitionNode) -> Document:
+        key = (digest, operation.name.value if operation.name else None)
+        known = self._kept.get(key)
+        if known is not None:
+            self._kept.move_to_end(key)
+            return known[0]
+        made, weight = self._make(ast, operation), max(ast.token_count or 0, 1)
+        self._kept[key] = made, weight
+        self._weight += weight
+        while self._weight > self._cached_tokens and len(self._kept) > 1:
+            self._weight -= self._kept.popitem(last=False)[1][1]
+        return made
+
+    def _make(self, ast: DocumentNode, operation: OperationDefinitionNode) -> Document:
+        definitions = {each.name.value: each for each in ast.definitions if isinstance(each, FragmentDefinitionNode)}
+        directives = {
+            each
+            for node in _walk([operation, *definitions.values()])
+            for each in getattr(node, "directives", None) or ()
+        }
+        names = {each.name.value for each in directives}
+        used = {
+            each.name.value
+            for directive in directives
+            if directive.name.value in SWITCHES
+            for each in _walk([directive])
+            if isinstance(each, VariableNode)
+        }
+        is_taken = (
+            operation.operation is not OperationType.SUBSCRIPTION
+            and not names & NOT_TAKEN
+            and not any(self._schema.get_directive(name) for name in ("defer", "stream"))
+            and not any(each.variable_definitions for each in definitions.values())
+        )
+        fragments = {name: FragmentDetails(each) for name, each in definitions.items()}
+        return Document(self._schema, ast, operation, fragments, definitions, tuple(sorted(used)), is_taken)
+
