@@ -51,13 +51,13 @@ def _by_key(context: Context, source: Source[T], column: ColumnElement[Any]) -> 
 
         def build() -> Select[Any]:
             wanted = column == any_(bindparam("keys", type_=ARRAY(Uuid(as_uuid=False))))
-            statement = source.select(context.actor.role, column.label("key")).where(wanted)
+            statement = source.select(context.actor.role, column.label("wanted_key")).where(wanted)
             if bounds:
                 statement = statement.where(*created_within(source.table.c.created_at))
             return statement if column is source.id_column else statement.order_by(source.id_column)
 
         rows = await context.session.fetch(("by_key", source, column.key, bounds is not None), build, **values)
-        found = {row["key"]: row for row in rows}
+        found = {row["wanted_key"]: row for row in rows}  # no attribute has this name, CacheEntry has `key`
         return [source.build(found[key]) if key in found else None for key in keys]
 
     return load

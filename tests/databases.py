@@ -30,7 +30,7 @@ async def clone(template: Urls) -> AsyncIterator[Urls]:
     source = template.bootstrap.partition("?")[0].rpartition("/")[2]
     copy = f"clone_{secrets.token_hex(6)}"
     async with superuser(template.for_database("postgres")) as connection:
-        await connection.execute(f"CREATE DATABASE {copy} TEMPLATE {source}")
+        await connection.execute(f"CREATE DATABASE {copy} TEMPLATE {source} STRATEGY FILE_COPY")
         await restrict_database(connection, copy)  # a template's privileges are not copied
     try:
         yield template.for_database(copy)

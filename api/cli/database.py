@@ -124,7 +124,10 @@ def fill(settings: Settings, database: Database, *, scale: int = 1, anchor: date
         raise SettingsError("EMBEDDER", f"cannot be used: {error}") from None
     columns = (TextColumn("Demo world"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     url = database.url("operator")
-    with Progress(*columns, TextColumn("{task.description}"), console=Console(stderr=True)) as bar:
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        click.echo("Writing the demo world", err=True)
+    with Progress(*columns, TextColumn("{task.description}"), console=console) as bar:
         task = bar.add_task("writing", total=None)
 
         def progress(step: str, done: int, total: int) -> None:

@@ -137,7 +137,7 @@ async def _change(
 @_subject
 @_email
 @_issuer
-@click.argument("role", type=click.Choice(ROLES, case_sensitive=False))
+@click.argument("role", metavar="ROLE", type=click.Choice(ROLES, case_sensitive=False))
 def set_role(organization: str, subject: str | None, email: str | None, issuer: str | None, role: str) -> None:
     """Change a person's role; it counts within five seconds."""
     settings = load()

@@ -36,6 +36,7 @@ def run() -> None:
         settings = load()
         settings.check_serving()
         with listening(settings) as listener, opened(settings, preparing=True) as database:
+            settings.auth_config()
             databases.prepare(database)
             if database.is_embedded and settings.is_dev:
                 databases.fill_if_empty(settings, database)
@@ -51,6 +52,7 @@ def serve() -> None:
         if not has_server(settings):
             raise SettingsError("DATABASE_URL", "is required by serve; minutebook run starts a server of its own")
         with listening(settings) as listener, opened(settings) as database:
+            settings.auth_config()
             run_async(refuse_what_is_unsafe(database))
             serve_until_stopped(settings, database.urls, listener)
 

@@ -167,7 +167,7 @@ class Field:
 
     __slots__ = (
         "_constant", "_document", "_has_variables", "_selections", "_switches", "abstract", "call", "definition",
-        "details", "how", "info_name", "is_plain", "key", "leaf", "nodes", "non_null", "object", "origin", "own", "parent",
+        "details", "how", "info_name", "is_plain", "key", "leaf", "name", "nodes", "non_null", "object", "origin", "own", "parent",
         "path",
     )  # fmt: skip
 
@@ -184,6 +184,7 @@ class Field:
         self._document, self._switches = document, switches
         self.parent, self.definition, self.key, self.details, self.path = parent, definition, key, details, path
         self.nodes: list[FieldNode] = [each.node for each in details]
+        self.name = self.nodes[0].name.value
         self.info_name: str | None = None
         self._constant: dict[str, Any] | None = None
         self._selections: dict[str, Selection] = {}
@@ -206,10 +207,9 @@ class Field:
         self.is_plain = self.leaf is not None and len(non_null) == 1
 
     def _resolve(self) -> None:
-        name = self.nodes[0].name.value
         own: StrawberryField | None = self.definition.extensions.get("strawberry-definition")
         self.own = own
-        if name == "__typename":
+        if self.name == "__typename":
             self.how, self.call = How.TYPENAME, None
         elif not isinstance(own, StrawberryField) or not _is_direct(own, self._document.schema):
             self.how, self.call = How.WRAPPED, self.definition.resolve or default_field_resolver

@@ -231,7 +231,6 @@ class Settings(MaskedRepr):
         """Refuse to serve what nobody could sign in to. Raises SettingsError."""
         if not self.is_dev and not self.auth.is_configured:
             raise SettingsError("JWT_SECRET", "or JWT_JWKS_URL is required when ENVIRONMENT is prod")
-        self.auth_config()
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:

@@ -36,7 +36,7 @@ class Limits(limits.Limits):
     list_default: int = variable("LIMIT_LIST_DEFAULT", "10", integer(1, 1000), "what a plain list is estimated at")
     steps: int = variable("LIMIT_STEPS", "20000", integer(1000, 10_000_000), "selections that are looked at")
     cached_tokens: int = variable(
-        "LIMIT_CACHED_TOKENS", "100000", integer(0, 100_000_000), "tokens of all cached documents, about 1 kB each"
+        "LIMIT_CACHED_TOKENS", "50000", integer(0, 100_000_000), "tokens of all cached documents, about 0.5 kB each"
     )
     body_bytes: int = variable("LIMIT_BODY_BYTES", "1048576", integer(1024, 104_857_600), "bytes of a person's request")
     service_body_bytes: int = variable(

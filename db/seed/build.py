@@ -152,7 +152,7 @@ def _talk(
 def _about_tasks(talk: Conversation, desk: Desk, archive: Archive, rng: Random) -> None:
     facts = desk.facts(rng, talk.start)
     title = title_of(archive, desk.prose["titles"], facts, rng)
-    turns = min(18, 3 + int(rng.expovariate(1 / 6.8)))
+    turns = min(18, 3 + int(rng.expovariate(1 / 7.8)))
     is_open = talk.start > desk.clock.anchor - timedelta(days=2) and rng.random() < 0.5
     desk.converse(talk, facts, turns, shows_tools=rng.random() < 0.35, is_last_pending=is_open)
     project_id = next((id_ for id_, name in talk.organization.projects.items() if name == facts["project"]), None)

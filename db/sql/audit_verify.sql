@@ -83,7 +83,8 @@ CREATE OR REPLACE FUNCTION app.audit_findings(organization uuid, first_seq bigin
 -- head must agree: a cut tail shows as a head beyond the last event. head_hash is the hash at to_seq.
 CREATE OR REPLACE FUNCTION app.verify_audit_chain(first bigint DEFAULT NULL, last bigint DEFAULT NULL)
     RETURNS TABLE (
-        verdict text, checked bigint, from_seq bigint, to_seq bigint, head_hash bytea, first_broken_seq bigint, reason text
+        verdict text, checked bigint, from_seq bigint, to_seq bigint, head_hash bytea, first_broken_seq bigint,
+        reason text
     )
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = '' SET row_security = on
     AS $body$
@@ -112,7 +113,8 @@ BEGIN
             coalesce(bool_or(f.is_redacted), false), coalesce(max(f.seq), from_seq - 1)
         INTO checked, first_broken_seq, reason, is_redacted, found_last
         FROM app.audit_findings(organization, from_seq, to_seq, base_hash) AS f;
-    head_hash := (SELECT e.hash FROM app.audit_events AS e WHERE e.organization_id = organization AND e.seq = to_seq LIMIT 1);
+    head_hash := (
+        SELECT e.hash FROM app.audit_events AS e WHERE e.organization_id = organization AND e.seq = to_seq LIMIT 1);
 
     IF base_hash IS NULL AND from_seq <= to_seq THEN
         first_broken_seq := from_seq - 1;

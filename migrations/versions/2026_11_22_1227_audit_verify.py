@@ -40,7 +40,8 @@ CREATE OR REPLACE FUNCTION app.audit_findings(organization uuid, first_seq bigin
             sha256(p.salt || p.payload) AS details_digest,
             c.target_digest IS NOT NULL AND c.action IN ('tool_call.recorded', 'tool_call.completed') AS has_record,
             CASE c.action
-                WHEN 'tool_call.recorded' THEN app.tool_call_digest(t) ELSE app.tool_call_outcome_digest(o)
+                WHEN 'tool_call.recorded' THEN app.tool_call_digest(t)
+                WHEN 'tool_call.completed' THEN app.tool_call_outcome_digest(o)
             END AS record_digest,
             coalesce(t.payload_hash, o.payload_hash) AS record_payload_hash,
             r.tool_call_id IS NOT NULL AS has_record_payload,
@@ -95,7 +96,8 @@ CREATE OR REPLACE FUNCTION app.audit_findings(organization uuid, first_seq bigin
 -- head must agree: a cut tail shows as a head beyond the last event. head_hash is the hash at to_seq.
 CREATE OR REPLACE FUNCTION app.verify_audit_chain(first bigint DEFAULT NULL, last bigint DEFAULT NULL)
     RETURNS TABLE (
-        verdict text, checked bigint, from_seq bigint, to_seq bigint, head_hash bytea, first_broken_seq bigint, reason text
+        verdict text, checked bigint, from_seq bigint, to_seq bigint, head_hash bytea, first_broken_seq bigint,
+        reason text
     )
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = '' SET row_security = on
     AS $body$
@@ -124,7 +126,8 @@ BEGIN
             coalesce(bool_or(f.is_redacted), false), coalesce(max(f.seq), from_seq - 1)
         INTO checked, first_broken_seq, reason, is_redacted, found_last
         FROM app.audit_findings(organization, from_seq, to_seq, base_hash) AS f;
-    head_hash := (SELECT e.hash FROM app.audit_events AS e WHERE e.organization_id = organization AND e.seq = to_seq LIMIT 1);
+    head_hash := (
+        SELECT e.hash FROM app.audit_events AS e WHERE e.organization_id = organization AND e.seq = to_seq LIMIT 1);
 
     IF base_hash IS NULL AND from_seq <= to_seq THEN
         first_broken_seq := from_seq - 1;

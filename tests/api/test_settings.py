@@ -8,6 +8,7 @@ import pytest
 
 from api import limits
 from api.auth import OWN_ISSUER
+from api.readme import README, generated
 from api.settings import Settings, SettingsError, docs, load, masked_url
 
 SECRET = "correct horse battery staple, and more"
@@ -109,7 +110,7 @@ def test_ourselves_are_believed_in_dev_alone(tmp_path: Path) -> None:
 def test_nobody_else_may_carry_our_own_name(tmp_path: Path) -> None:
     settings = load({**SIGNED, "JWT_ISSUER": OWN_ISSUER, "MINUTEBOOK_HOME": str(tmp_path)})
     with pytest.raises(SettingsError, match="JWT_ISSUER is unsafe"):
-        settings.check_serving()
+        settings.auth_config()
 
 
 def test_keys_of_another_host_than_the_issuer_are_pinned_by_name(tmp_path: Path) -> None:
@@ -120,8 +121,8 @@ def test_keys_of_another_host_than_the_issuer_are_pinned_by_name(tmp_path: Path)
         "MINUTEBOOK_HOME": str(tmp_path),
     }
     with pytest.raises(SettingsError, match="JWT_JWKS_URL is unsafe"):
-        load(keys).check_serving()
-    load({**keys, "JWT_JWKS_HOST": "keys.example.net"}).check_serving()
+        load(keys).auth_config()
+    assert load({**keys, "JWT_JWKS_HOST": "keys.example.net"}).auth_config().issuers
 
 
 def test_an_embedder_that_is_reached_over_http_needs_all_of_its_settings() -> None:
@@ -173,6 +174,11 @@ def test_the_table_has_each_variable_once_with_its_default_and_meaning() -> None
     assert all(row.meaning and "|" not in row.meaning for row in table)
     flat = {key for value in asdict(load({})).values() if isinstance(value, dict) for key in value}
     assert len(table) == len(flat) + sum(not isinstance(value, dict) for value in asdict(load({})).values())
+
+
+def test_the_tables_of_the_readme_have_not_drifted() -> None:
+    text = README.read_text(encoding="utf-8")
+    assert generated(text) == text, "python -m api.readme"
 
 
 def test_a_default_in_the_table_is_the_default_that_is_used() -> None:

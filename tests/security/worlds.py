@@ -282,7 +282,7 @@ async def _leave_traces(urls: Urls, actor: Principal) -> None:
         key = {"organization_id": actor.organization_id, "actor_id": actor.actor_id, "expires_at": TOMORROW}
         await put(connection, "idempotency_keys", key)
         await connection.execute(actor.begin)
-        await connection.execute("SELECT app.audit_append($1::jsonb)", json.dumps(events))
+        await connection.execute("SELECT count(*) FROM app.audit_append($1::jsonb)", json.dumps(events))
 
 
 # ── looking at them ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -3,6 +3,8 @@
 Its people are those of the demo world's northwind, so that a story is asked by the same names in both.
 """
 
+import re
+from collections.abc import Mapping
 from typing import Final
 
 from api.auth import OWN_ISSUER
@@ -10,77 +12,74 @@ from db.engine import Urls
 from tests.databases import superuser
 
 HERE: Final = "00000001-0001-4000-8000-000000000001"
-ELSEWHERE: Final = "00000001-0002-4000-8000-000000000001"
 PROJECT: Final = "00000003-0001-4000-8000-000000000001"
-MODEL: Final = "all-MiniLM-L6-v2"
 PEOPLE: Final = {"alice": "MEMBER", "bob": "MEMBER", "carol": "ADMIN", "dave": "AUDITOR", "olga": "OBSERVER"}
 IDS: Final = {slug: f"00000002-0001-4000-8000-{number:012}" for number, slug in enumerate(PEOPLE, 1)}
-# What an answer's sources name, and an id that is nobody's.
+# What an answer's sources name.
 KINDS: Final = ("document", "insight", "project", "conversation")
 
-_PEOPLE: Final = f"""
-INSERT INTO app.organizations (id, slug, name, kind, timezone) VALUES ($1, 'northwind', 'Northwind', 'BUILDER', 'Europe/Stockholm');
-INSERT INTO app.projects (organization_id, id, name) VALUES ($1, '{PROJECT}', 'Kitchen');
-INSERT INTO app.budget_categories (organization_id, name) VALUES ($1, 'Lumber');
-INSERT INTO app.ai_tools (organization_id, name) SELECT $1, 'tool_' || n FROM generate_series(1, 5) n;
+_ORGANIZATION: Final = """
+INSERT INTO app.organizations (id, slug, name, kind, timezone) VALUES (:organization, 'northwind', 'Northwind', 'BUILDER', 'Europe/Stockholm');
+INSERT INTO app.projects (organization_id, id, name) VALUES (:organization, :project, 'Kitchen');
+INSERT INTO app.budget_categories (organization_id, name) VALUES (:organization, 'Lumber');
+INSERT INTO app.ai_tools (organization_id, name) SELECT :organization, 'tool_' || n FROM generate_series(1, 5) n;
 """
 _PERSON: Final = """
-INSERT INTO app.users (organization_id, id, display_name, role) VALUES ($1, $2, initcap($3), $4);
-INSERT INTO app.identities (organization_id, issuer, subject, user_id) VALUES ($1, $5, $3, $2);
+INSERT INTO app.users (organization_id, id, display_name, role) VALUES (:organization, :id, initcap(:slug), :role);
+INSERT INTO app.identities (organization_id, issuer, subject, user_id) VALUES (:organization, :issuer, :slug, :id);
 """
-# $1 organization, $2 alice, $3 project, $4 how many; times are spread over the last month, so that several fall together.
+# Times are spread so that several rows fall together.
 _ROWS: Final = """
 INSERT INTO app.documents (organization_id, project_id, title, content_type)
-    SELECT $1, $3, 'Lumber ' || n, 'DOCUMENT' FROM generate_series(1, $4::int) n;
+    SELECT :organization, :project, 'Lumber ' || n, 'DOCUMENT' FROM generate_series(1, :times) n;
 INSERT INTO app.document_embeddings (organization_id, document_id, chunk_index, chunk_text, model, dimensions, embedding)
-    SELECT $1, d.id, n, 'Wood is expensive, lumber ' || n, 'all-MiniLM-L6-v2', 384,
+    SELECT :organization, d.id, n, 'Wood is expensive, lumber ' || n, 'all-MiniLM-L6-v2', 384,
         (SELECT array_agg(sin(n + i)) FROM generate_series(1, 384) i)::real[]::ext.vector
-    FROM app.documents d, generate_series(0, 4) n WHERE $2::uuid IS NOT NULL;
+    FROM app.documents d, generate_series(0, 4) n;
 INSERT INTO app.ai_insights (organization_id, project_id, insight_type, title, description, severity, created_at)
-    SELECT $1, $3, (ARRAY['ANOMALY', 'EFFICIENCY'])[1 + n % 2], 'Insight ' || n, 'Twice the price',
+    SELECT :organization, :project, (ARRAY['ANOMALY', 'EFFICIENCY'])[1 + n % 2], 'Insight ' || n, 'Twice the price',
         (ARRAY['INFO', 'WARNING', 'CRITICAL'])[1 + n % 3], now() - n / 2 * interval '1 minute'
-    FROM generate_series(1, 3 * $4::int) n WHERE $2::uuid IS NOT NULL;
+    FROM generate_series(1, 3 * :times) n;
 INSERT INTO app.ai_patterns (organization_id, pattern_type, category_id, pattern_data, confidence, last_calculated_at)
-    SELECT $1, 'CATEGORY_COST_BASELINE', c.id, '{"mean": 1}', 0.5, now() FROM app.budget_categories c
-    WHERE $2::uuid IS NOT NULL AND $3::uuid IS NOT NULL AND $4::int > 0;
+    SELECT :organization, 'CATEGORY_COST_BASELINE', c.id, '{"mean": 1}', 0.5, now() FROM app.budget_categories c;
 INSERT INTO app.ai_conversations (organization_id, user_id, project_id, title, created_at, updated_at)
-    SELECT $1, $2, $3, 'Chat ' || n, now() - interval '1 day', now() - n / 2 * interval '1 hour'
-    FROM generate_series(1, 3 * $4::int) n;
+    SELECT :organization, :alice, :project, 'Chat ' || n, now() - interval '1 day', now() - n / 2 * interval '1 hour'
+    FROM generate_series(1, 3 * :times) n;
 INSERT INTO app.ai_messages (organization_id, user_id, conversation_id, role, content, sources, created_at)
-    SELECT $1, $2, c.id, (ARRAY['USER', 'ASSISTANT'])[1 + n % 2], 'About lumber ' || n,
+    SELECT :organization, :alice, c.id, (ARRAY['USER', 'ASSISTANT'])[1 + n % 2], 'About lumber ' || n,
         jsonb_build_array(
             jsonb_build_object('kind', 'document', 'title', 'Plan', 'id', (SELECT max(id::text) FROM app.documents)),
             jsonb_build_object('kind', 'insight', 'title', 'Odd', 'id', (SELECT max(id::text) FROM app.ai_insights)),
-            jsonb_build_object('kind', 'project', 'title', 'Kitchen', 'id', $3),
+            jsonb_build_object('kind', 'project', 'title', 'Kitchen', 'id', :project),
             jsonb_build_object('kind', 'conversation', 'title', 'Chat', 'id', c.id)),
         now() - n / 2 * interval '1 second'
-    FROM app.ai_conversations c, generate_series(1, 6 * $4::int) n;
+    FROM app.ai_conversations c, generate_series(1, 6 * :times) n;
 INSERT INTO app.ai_feedback (organization_id, message_id, user_id, rating)
-    SELECT $1, m.id, $2, 5 FROM app.ai_messages m WHERE m.role = 'ASSISTANT' AND $3::uuid IS NOT NULL AND $4::int > 0;
+    SELECT :organization, m.id, :alice, 5 FROM app.ai_messages m WHERE m.role = 'ASSISTANT';
 INSERT INTO app.ai_interactions (organization_id, id, user_id, model_name, provider, tier, tokens_used, request_bytes,
         latency_ms, error_code, status, cost_micro_usd, created_at, completed_at)
-    SELECT $1, gen_random_uuid(), $2, 'model-' || n % 3, 'OPENAI', 'FREE', n, 10, 6000 + n, 'timeout', 'FAILED', n,
+    SELECT :organization, gen_random_uuid(), :alice, 'model-' || n % 3, 'OPENAI', 'FREE', n, 10, 6000 + n, 'timeout', 'FAILED', n,
         now() - n / 2 * interval '1 minute', now()
-    FROM generate_series(1, 20 * $4::int) n WHERE $3::uuid IS NOT NULL;
+    FROM generate_series(1, 20 * :times) n;
 INSERT INTO app.ai_interaction_payloads (organization_id, interaction_id, user_id, request, created_at)
-    SELECT $1, i.id, $2, '{"q": 1}', i.created_at FROM app.ai_interactions i WHERE $3::uuid IS NOT NULL AND $4::int > 0;
+    SELECT :organization, i.id, :alice, '{"q": 1}', i.created_at FROM app.ai_interactions i;
 INSERT INTO app.ai_usage_logs (organization_id, user_id, tier, provider, tokens_used, cost_micro_usd, created_at)
-    SELECT $1, $2, 'FREE', 'OPENAI', n, n, now() - n / 2 * interval '1 minute'
-    FROM generate_series(1, 20 * $4::int) n WHERE $3::uuid IS NOT NULL;
+    SELECT :organization, :alice, 'FREE', 'OPENAI', n, n, now() - n / 2 * interval '1 minute'
+    FROM generate_series(1, 20 * :times) n;
 INSERT INTO app.tool_calls (organization_id, id, user_id, session_id, tool_name, timestamp, payload_hash, created_at)
-    SELECT $1, gen_random_uuid(), $2, $3, 'tool_' || 1 + n % 5, now() - n / 2 * interval '1 minute',
+    SELECT :organization, gen_random_uuid(), :alice, :project, 'tool_' || 1 + n % 5, now() - n / 2 * interval '1 minute',
         sha256('\\x00' || '{"params": {"n": 1}}'::bytea), now() - n / 2 * interval '1 minute'
-    FROM generate_series(1, 20 * $4::int) n;
+    FROM generate_series(1, 20 * :times) n;
 INSERT INTO app.tool_call_payloads (organization_id, tool_call_id, part, user_id, salt, payload, created_at)
-    SELECT $1, t.id, p.part, $2, '\\x00', p.payload::bytea, t.created_at
+    SELECT :organization, t.id, p.part, :alice, '\\x00', p.payload::bytea, t.created_at
     FROM app.tool_calls t, (VALUES ('CALL', '{"params": {"n": 1}}'),
         ('OUTCOME', '{"result": null, "errorDetails": {"code": "LATE"}}')) p (part, payload)
-    WHERE $3::uuid IS NOT NULL AND $4::int > 0;
+   ;
 INSERT INTO app.tool_call_outcomes (organization_id, tool_call_id, user_id, status, timestamp, completed_at, payload_hash,
         created_at)
-    SELECT $1, t.id, $2, 'ERROR', t.timestamp, t.timestamp + interval '1 second',
+    SELECT :organization, t.id, :alice, 'ERROR', t.timestamp, t.timestamp + interval '1 second',
         sha256('\\x00' || '{"result": null, "errorDetails": {"code": "LATE"}}'::bytea), t.created_at
-    FROM app.tool_calls t WHERE $3::uuid IS NOT NULL AND $4::int > 0;
+    FROM app.tool_calls t;
 """
 _EVENTS: Final = """
 SELECT app.audit_append((SELECT jsonb_agg(e) FROM (
@@ -94,22 +93,16 @@ SELECT app.audit_append((SELECT jsonb_agg(e) FROM (
 
 async def plant(urls: Urls, *, times: int) -> None:
     """Fill an empty, migrated database."""
-    async with superuser(urls) as connection:
-        for statement in _statements(_PEOPLE):
-            await connection.execute(statement.replace("$1", f"'{HERE}'"))
+    values = {"organization": HERE, "alice": IDS["alice"], "project": PROJECT, "issuer": OWN_ISSUER}
+    async with superuser(urls) as connection, connection.transaction():
+        await connection.execute(f"SET LOCAL app.organization_id = '{HERE}'; SET LOCAL app.user_id = ''")
+        await connection.execute(f"SET LOCAL app.actor_id = '{IDS['carol']}'")
+        await connection.execute(_filled(_ORGANIZATION, values))
         for slug, role in PEOPLE.items():
-            for statement in _statements(_PERSON):
-                given = {"$1": HERE, "$2": IDS[slug], "$3": slug, "$4": role, "$5": OWN_ISSUER}
-                for bind, value in given.items():
-                    statement = statement.replace(bind, f"'{value}'")  # noqa: PLW2901 - one after the other
-                await connection.execute(statement)
-        for statement in _statements(_ROWS):
-            await connection.execute(statement, HERE, IDS["alice"], PROJECT, times)
-        async with connection.transaction():
-            await connection.execute(f"SET LOCAL app.organization_id = '{HERE}'; SET LOCAL app.user_id = ''")
-            await connection.execute(f"SET LOCAL app.actor_id = '{IDS['carol']}'; SET LOCAL ROLE app_service")
-            await connection.execute(_EVENTS)
+            await connection.execute(_filled(_PERSON, values | {"id": IDS[slug], "slug": slug, "role": role}))
+        await connection.execute(_filled(_ROWS.replace(":times", str(times)), values))
+        await connection.execute(f"SET LOCAL ROLE app_service; {_EVENTS}")
 
 
-def _statements(text: str) -> list[str]:
-    return [statement for statement in text.split(";\n") if statement.strip()]
+def _filled(text: str, values: Mapping[str, str]) -> str:
+    return re.sub(r"(?<!:):([a-z]+)", lambda found: f"'{values[found[1]]}'", text)
