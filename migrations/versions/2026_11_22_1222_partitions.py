@@ -11,7 +11,7 @@ branch_labels = None
 depends_on = None
 
 UPGRADE = r"""
--- Owns: the months of the seven log tables.
+-- Owns: the months of the seven log tables, and what else `minutebook maintain` does inside the database.
 -- Runs AFTER the tables and guards.sql, as minutebook_owner; then the migration calls it once.
 -- Decision: LIKE + ATTACH takes SHARE UPDATE EXCLUSIVE where PARTITION OF would lock the table out. A partition has no
 -- policy and no grant: rows are reached through the parent alone; there is no DEFAULT partition.
@@ -63,11 +63,32 @@ $body$;
 REVOKE ALL ON FUNCTION app.ensure_partitions(int, date) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION app.ensure_partitions(int, date) TO minutebook_operator;
 
+-- Statistics of every table, for the operator, who owns none: after a bulk load plans are wrong until they are there.
+CREATE OR REPLACE FUNCTION app.analyze_tables() RETURNS void
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+    AS $body$
+DECLARE
+    found text;
+BEGIN
+    FOR found IN
+        SELECT c.relname FROM pg_catalog.pg_class AS c
+        WHERE c.relnamespace = 'app'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+        ORDER BY c.relname
+    LOOP
+        EXECUTE format('ANALYZE app.%I', found);
+    END LOOP;
+END
+$body$;
+
+REVOKE ALL ON FUNCTION app.analyze_tables() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION app.analyze_tables() TO minutebook_operator;
+
 -- The months to begin with; later ones are made by migrate, start and maintain.
 SELECT app.ensure_partitions(3);
 """
 
 DOWNGRADE = r"""
+DROP FUNCTION app.analyze_tables;
 DROP FUNCTION app.ensure_partitions;
 """
 
