@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, Generic, TypeVar, cast
 import strawberry
 from graphql import FieldNode, FragmentSpreadNode, InlineFragmentNode, SelectionSetNode
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Integer,
     Select,
@@ -175,7 +176,8 @@ class Pager(Generic[T]):
 
     def _beyond(self, name: str) -> tuple[ColumnElement[bool], ...]:
         order, id_column = self.order, self.listing.source.id_column
-        value = bindparam(f"{name}_value", type_=order.column.type)
+        # A cursor's whole number may be larger than a small column can hold: no error then, but no such row.
+        value = bindparam(f"{name}_value", type_=BigInteger() if order.kind is int else order.column.type)
         here = tuple_(order.column, id_column)
         there = tuple_(value, bindparam(f"{name}_id", type_=id_column.type))
         is_less = order.is_descending == (name == "after")

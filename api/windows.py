@@ -6,7 +6,7 @@ A list of logs without a range shows the last 92 days: unbounded, PostgreSQL wou
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Integer, cast, func
+from sqlalchemy import ColumnElement, Integer, case, cast, func
 
 from api.errors import BadUserInputError
 from api.filters import LIST_RANGE, DateTimeFilter, present
@@ -33,4 +33,5 @@ def list_window(given: DateTimeFilter | None, now: datetime, argument: str) -> t
 def elapsed_ms(start: ColumnElement[Any], end: ColumnElement[Any]) -> ColumnElement[int]:
     """Whole milliseconds from `start` to `end`, kept within a GraphQL Int; null where either is."""
     exact = func.extract("epoch", end - start) * _MS_PER_S
-    return cast(func.least(func.greatest(exact, 0), _MAX_INT), Integer)
+    # greatest() and least() skip nulls: what has not ended would have taken no time at all.
+    return cast(case((exact.is_not(None), func.least(func.greatest(exact, 0), _MAX_INT))), Integer)

@@ -20,6 +20,7 @@ from api.node import Node, Source
 from api.scalars import JSON, UUID, BigInt, DateTime, Money
 from api.text import MaxChars, cut
 from db import mirror, models
+from db.actor import canonical
 from db.types import MessageRole, QueryType, Role
 
 T = models.table(models.Message)
@@ -104,12 +105,19 @@ class Message(Node):
         return self.role == MessageRole.ASSISTANT and mirror.can(actor, "ai_feedback", "insert", row)
 
 
-def _source_ref(raw: dict[str, Any]) -> SourceRef:
+def _source_ref(raw: Any) -> SourceRef:
+    """A reference as far as it can be understood: an AI backend may have written any JSON into the array."""
+    known = raw if isinstance(raw, dict) else {}
+    kind, title, database_id = (each if isinstance(each, str) else None for each in map(known.get, ("kind", "title", "id")))
+    try:
+        database_id = canonical(database_id) if database_id else None
+    except ValueError:
+        database_id = None
     return SourceRef(
-        kind=str(raw.get("kind", "")),
-        title=raw.get("title"),
+        kind=kind or "",
+        title=title,
         raw=orjson.dumps(raw).decode(),  # type: ignore[arg-type] # JSON on the wire is JSON text here
-        database_id=raw.get("id"),
+        database_id=database_id,
     )
 
 

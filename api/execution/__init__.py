@@ -1,10 +1,10 @@
 """The breadth-first engine: a field is called once per level, over the column of all its parents.
 
 It runs the same Strawberry schema as graphql-core and gives the same answers; what it does not take goes to graphql-core.
-Nothing in here knows an entity. The parts in the order a request meets them: plan, run (errands), complete.
+Nothing in here knows an entity. The parts in the order a request meets them: plan (batch), run, slots (errands), complete.
 """
 
-from api.execution.plan import batched
+from api.execution.batch import batched
 from api.execution.run import Engine
 
 __all__ = ["Engine", "batched"]

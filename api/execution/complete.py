@@ -146,7 +146,7 @@ def _nulls(values: list[Any]) -> int:
 
 def settle(values: list[Any], fail: Fail, *, is_non_null: bool) -> list[Any]:
     """Objects or lists with the exceptions, and the nulls where there must be none, told and turned to FAILED."""
-    done = []
+    done: list[Any] = []
     for at, value in enumerate(values):
         if isinstance(value, Exception):
             fail(at, value)

@@ -7,12 +7,19 @@ other task implementations.
 
 import asyncio
 from asyncio import AbstractEventLoop, Future
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine, Iterable
 from contextvars import Context, copy_context
-from typing import Any
+from types import CoroutineType
+from typing import Any, Final
 
-_enter = asyncio.tasks._enter_task  # type: ignore[attr-defined]
-_leave = asyncio.tasks._leave_task  # type: ignore[attr-defined]
+from api.execution.complete import Kinds, kinds_of
+
+# Typed for asyncio's own tasks alone.
+_enter: Any = asyncio.tasks._enter_task
+_leave: Any = asyncio.tasks._leave_task
+_PLAIN: Final = frozenset({str, int, bool, float, type(None), list, dict})
+
+Places = list[tuple[list[Any], int]]
 
 
 class Errand:
@@ -50,7 +57,7 @@ class Errand:
         return self._coroutine
 
     def get_name(self) -> str:
-        return self._coroutine.__qualname__
+        return repr(self._coroutine)
 
     def step(self, turns: "Turns") -> bool:
         """Run until it waits or ends; whether it waits. Raises only what must end the whole operation."""
@@ -150,3 +157,46 @@ async def complete(errands: list[Errand]) -> None:
             turns.signal = turns.loop.create_future()
     if fatal is not None:
         raise fatal
+
+
+def waiting(values: list[Any], kinds: Kinds) -> Places:
+    """The places of a column that have to be awaited."""
+    if kinds <= _PLAIN:
+        return []
+    awaitable = {kind for kind in kinds if hasattr(kind, "__await__")}
+    return [(values, at) for at, each in enumerate(values) if type(each) in awaitable] if awaitable else []
+
+
+async def awaited(values: list[Any], kinds: Kinds) -> tuple[list[Any], Kinds]:
+    """A column and its types when nothing in it has to be awaited any more."""
+    places = waiting(values, kinds)
+    if not places:
+        return values, kinds
+    await wait(places)
+    return values, kinds_of(values)
+
+
+async def wait(places: Places) -> None:
+    """Put the results of all, or their exceptions, in their places."""
+    if len(places) > 1:
+        await complete([Errand(_coroutine(values[at]), values, at) for values, at in places])
+        return
+    (values, at), *_ = places
+    try:
+        values[at] = await values[at]
+    except Exception as error:  # noqa: BLE001 - as above
+        values[at] = error
+
+
+def _coroutine(awaitable: Any) -> Coroutine[Any, Any, Any]:
+    return awaitable if isinstance(awaitable, CoroutineType) else _held(awaitable)
+
+
+async def _held(awaitable: Awaitable[Any]) -> Any:
+    return await awaitable
+
+
+def close(values: Iterable[Any]) -> None:
+    for each in values:
+        if isinstance(each, CoroutineType):
+            each.close()

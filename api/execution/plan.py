@@ -4,35 +4,16 @@ A plan follows graphql-core's own collection of fields. It keeps no value of a c
 arguments only literals that nobody can change.
 """
 
-import inspect
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from enum import Enum
 from operator import attrgetter
-from typing import Any, Final, TypeVar, cast, get_args
+from typing import Any, Final, cast
 
-from graphql import (
-    DocumentNode,
-    FieldNode,
-    FragmentDefinitionNode,
-    GraphQLAbstractType,
-    GraphQLField,
-    GraphQLLeafType,
-    GraphQLObjectType,
-    GraphQLSchema,
-    Node,
-    OperationDefinitionNode,
-    OperationType,
-    Undefined,
-    VariableNode,
-    get_argument_values,
-    is_abstract_type,
-    is_leaf_type,
-    is_list_type,
-    is_non_null_type,
-)
+import graphql
+from graphql import GraphQLField, GraphQLObjectType, GraphQLSchema, OperationDefinitionNode, VariableNode
 from graphql.execution import default_field_resolver
 from graphql.execution.collect_fields import (
     FieldDetailsList,
@@ -55,34 +36,6 @@ INTROSPECTION: Final = frozenset({"__schema", "__type"})
 VARIANTS: Final = 16
 _LASTING: Final = (str, int, float, bool, date, Enum, UnsetType, type(None))
 
-F = TypeVar("F", bound=Callable[..., Awaitable[list[Any]]])
-
-
-def batched(function: F) -> F:
-    """A resolver of all parents at once, `(parents, …) → list of results in their order`; an exception stands for one.
-
-    Put it on a static method under `strawberry.field`. The engine calls it once per level; for graphql-core it becomes
-    a resolver of one parent, so that what it awaits should be a loader.
-    """
-    together: Callable[..., Awaitable[list[Any]]] = getattr(function, "__func__", function)
-    signature = inspect.signature(together)
-    _, *parameters = signature.parameters.values()
-    (result,) = get_args(signature.return_annotation)
-
-    async def alone(self: Any, **arguments: Any) -> Any:
-        (value,) = await together([self], **arguments)
-        if isinstance(value, Exception):
-            raise value
-        return value
-
-    for name in ("__name__", "__qualname__", "__module__", "__doc__"):
-        setattr(alone, name, getattr(together, name))
-    me = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    alone.__signature__ = inspect.Signature([me, *parameters], return_annotation=result)  # type: ignore[attr-defined]
-    alone.__annotations__ = {each.name: each.annotation for each in parameters} | {"return": result}
-    alone.together = together  # type: ignore[attr-defined]
-    return cast("F", alone)
-
 
 class How(Enum):
     """How a field's column is made from the column of its parents."""
@@ -99,10 +52,10 @@ class Document:
     """What all plans of one operation share. `schema` and `fragments` are what graphql-core collects fields with."""
 
     schema: GraphQLSchema
-    ast: DocumentNode
+    ast: graphql.DocumentNode
     operation: OperationDefinitionNode
     fragments: dict[str, FragmentDetails]
-    definitions: dict[str, FragmentDefinitionNode]
+    definitions: dict[str, graphql.FragmentDefinitionNode]
     switches: tuple[str, ...]
     is_taken: bool
     plans: dict[tuple[Any, ...], "Selection | None"] = field(default_factory=dict)
@@ -111,7 +64,7 @@ class Document:
         """The plan for these values; None when graphql-core has to run it. Raises GraphQLError."""
         if not self.is_taken:
             return None
-        key = tuple(variables.coerced.get(name, Undefined) for name in self.switches)
+        key = tuple(variables.coerced.get(name, graphql.Undefined) for name in self.switches)
         if key not in self.plans:
             if len(self.plans) >= VARIANTS:
                 self.plans.clear()
@@ -183,7 +136,7 @@ class Field:
     ) -> None:
         self._document, self._switches = document, switches
         self.parent, self.definition, self.key, self.details, self.path = parent, definition, key, details, path
-        self.nodes: list[FieldNode] = [each.node for each in details]
+        self.nodes: list[graphql.FieldNode] = [each.node for each in details]
         self.name = self.nodes[0].name.value
         self.info_name: str | None = None
         self._constant: dict[str, Any] | None = None
@@ -193,17 +146,18 @@ class Field:
         self._resolve()
 
     def _complete(self) -> None:
-        type_, non_null = self.definition.type, []
+        type_: Any = self.definition.type
+        non_null: list[bool] = []
         while True:
-            non_null.append(is_non_null_type(type_))
+            non_null.append(graphql.is_non_null_type(type_))
             type_ = type_.of_type if non_null[-1] else type_
-            if not is_list_type(type_):
+            if not graphql.is_list_type(type_):
                 break
             type_ = type_.of_type
         self.non_null = tuple(non_null)
-        self.leaf = Leaf(cast("GraphQLLeafType", type_)) if is_leaf_type(type_) else None
-        self.abstract = cast("GraphQLAbstractType", type_) if is_abstract_type(type_) else None
-        self.object = None if self.leaf or self.abstract else cast("GraphQLObjectType", type_)
+        self.leaf = Leaf(type_) if graphql.is_leaf_type(type_) else None
+        self.abstract: graphql.GraphQLAbstractType | None = type_ if graphql.is_abstract_type(type_) else None
+        self.object: GraphQLObjectType | None = None if self.leaf or self.abstract else type_
         self.is_plain = self.leaf is not None and len(non_null) == 1
 
     def _resolve(self) -> None:
@@ -242,7 +196,7 @@ class Field:
         if not self.definition.args:
             self._constant = {}
             return self._constant
-        values = get_argument_values(self.definition, self.nodes[0], variables)
+        values = graphql.get_argument_values(self.definition, self.nodes[0], variables)
         if self.how is not How.WRAPPED:
             own = cast("StrawberryField", self.own)
             converter = _strawberry(self._document.schema).schema_converter
@@ -284,14 +238,14 @@ def _called(own: StrawberryField) -> Callable[..., Any]:
     return call
 
 
-def _walk(nodes: Iterable[Node]) -> Iterator[Node]:
+def _walk(nodes: Iterable[graphql.Node]) -> Iterator[graphql.Node]:
     waiting = list(nodes)
     while waiting:
         node = waiting.pop()
         yield node
         for key in node.keys:
             child = getattr(node, key, None)
-            waiting.extend(each for each in (child if isinstance(child, list | tuple) else (child,)) if isinstance(each, Node))
+            waiting.extend(each for each in (child if isinstance(child, list | tuple) else (child,)) if isinstance(each, graphql.Node))
 
 
 class Plans:
@@ -303,7 +257,7 @@ class Plans:
         self._kept: OrderedDict[tuple[str, str | None], tuple[Document, int]] = OrderedDict()
         self._weight = 0
 
-    def document(self, ast: DocumentNode, digest: str, operation: OperationDefinitionNode) -> Document:
+    def document(self, ast: graphql.DocumentNode, digest: str, operation: OperationDefinitionNode) -> Document:
         key = (digest, operation.name.value if operation.name else None)
         known = self._kept.get(key)
         if known is not None:
@@ -316,8 +270,8 @@ class Plans:
             self._weight -= self._kept.popitem(last=False)[1][1]
         return made
 
-    def _make(self, ast: DocumentNode, operation: OperationDefinitionNode) -> Document:
-        definitions = {each.name.value: each for each in ast.definitions if isinstance(each, FragmentDefinitionNode)}
+    def _make(self, ast: graphql.DocumentNode, operation: OperationDefinitionNode) -> Document:
+        definitions = {each.name.value: each for each in ast.definitions if isinstance(each, graphql.FragmentDefinitionNode)}
         directives = {
             each
             for node in _walk([operation, *definitions.values()])
@@ -332,7 +286,7 @@ class Plans:
             if isinstance(each, VariableNode)
         }
         is_taken = (
-            operation.operation is not OperationType.SUBSCRIPTION
+            operation.operation is not graphql.OperationType.SUBSCRIPTION
             and not names & NOT_TAKEN
             and not any(self._schema.get_directive(name) for name in ("defer", "stream"))
             and not any(each.variable_definitions for each in definitions.values())

@@ -63,6 +63,8 @@ async def seed(
         counts, handles = await _write(connection, anchor, embedder, tell)
         if scale > 1:
             counts.update(await multiply(connection, scale, tell))
+        # Until autovacuum comes round, plans over freshly loaded tables are guesses.
+        await connection.execute("SELECT app.analyze_tables()")
     finally:
         await connection.close()
     return SeedReport(anchor, scale, dict(counts), handles, embedder is not None, perf_counter() - started_at)
@@ -84,7 +86,8 @@ async def _write(
     try:
         async with connection.transaction():
             await _claim(connection)
-            for number, organization in enumerate(ORGANIZATIONS, 1):
+            await connection.execute(load.USE_INDEXES)
+            for number in range(1, len(ORGANIZATIONS) + 1):
                 built = await next_one
                 made.append((built, load.Embedding(embedder, built.chunks)))
                 if number < len(ORGANIZATIONS):
@@ -106,7 +109,8 @@ async def _claim(connection: Any) -> None:
     if not await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", _LOCK):
         raise SeedError("another seed is writing this database")
     taken = await connection.fetch(
-        "SELECT slug FROM app.organizations WHERE slug = ANY ($1::text[]) ORDER BY slug", [o.slug for o in ORGANIZATIONS]
+        "SELECT slug FROM app.organizations WHERE slug = ANY ($1::text[]) ORDER BY slug",
+        [o.slug for o in ORGANIZATIONS],
     )
     if taken:
         slugs = ", ".join(row["slug"] for row in taken)
@@ -116,12 +120,17 @@ async def _claim(connection: Any) -> None:
 def _handles(built: Built) -> dict[str, str]:
     """Ids that depend on the anchor, by name: guides and tests open these first."""
     slug, tables = built.organization.slug, built.tables
-    newest: dict[str, Any] = {f"{slug}.insight": tables["ai_insights"][-1], f"{slug}.interaction": tables["ai_interactions"][0]}
+    newest: dict[str, Any] = {
+        f"{slug}.insight": tables["ai_insights"][-1],
+        f"{slug}.interaction": tables["ai_interactions"][0],
+    }
     if slug == "northwind":
         rows: list[Any] = [row for row in tables["ai_conversations"] if getattr(row, "title", None) == HERO_TITLE]
         newest["alice.conversation"] = rows[0]
     if slug == "vromm":
         newest["erik.search"] = tables["ai_content_searches"][-1]
     if slug == "taskline":
-        newest["taskline.huge_interaction"] = max(tables["ai_interactions"], key=lambda row: getattr(row, "request_bytes", 0))
+        newest["taskline.huge_interaction"] = max(
+            tables["ai_interactions"], key=lambda row: getattr(row, "request_bytes", 0)
+        )
     return {name: row.id for name, row in newest.items()}

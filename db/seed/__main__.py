@@ -8,11 +8,11 @@ from db.seed import SEED
 from db.seed.vectors import FILE, demo_texts, packed
 
 
-async def main() -> None:
+def main() -> None:
     """Writes data/vectors.bin in this source tree."""
     texts = demo_texts(SEED)
-    Path(str(FILE)).write_bytes(packed(texts, await MiniLm().embed(texts)))
+    Path(str(FILE)).write_bytes(packed(texts, asyncio.run(MiniLm().embed(texts))))
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()

@@ -20,7 +20,15 @@ _TEXT_SHARE = 0.3
 _SEARCHES = {NORTHWIND.slug: 180, VROMM.slug: 1400}
 _CACHE_ENTRIES = 90
 _STATS_DAYS = 60
-_SHELVES = {"ROUTE": "route", "LEARNING_PATH": "learning_path", "EXERCISE": "exercise", "SCHOOL": "school", "EVENT": "event", "INSTRUCTOR": "instructor", "DOCUMENT": "price_memo"}
+_SHELVES = {
+    "ROUTE": "route",
+    "LEARNING_PATH": "learning_path",
+    "EXERCISE": "exercise",
+    "SCHOOL": "school",
+    "EVENT": "event",
+    "INSTRUCTOR": "instructor",
+    "DOCUMENT": "price_memo",
+}
 OPEN_SEARCH = "quiet route with roundabouts near Solna"
 
 
@@ -34,7 +42,11 @@ def feedback(organization: Organization, clock: Clock, exchanges: Sequence[Excha
         if rng.random() < _FEEDBACK_SHARE and at <= clock.anchor:
             is_up = rng.random() < _UP_SHARE
             text = pick(words["up" if is_up else "down"], rng) if rng.random() < _TEXT_SHARE else None
-            rows.append(FeedbackRow(organization.id, v7(at, rng), exchange.message_id, exchange.person.id, 5 if is_up else 1, text, at))
+            rows.append(
+                FeedbackRow(
+                    organization.id, v7(at, rng), exchange.message_id, exchange.person.id, 5 if is_up else 1, text, at
+                )
+            )
     return rows
 
 
@@ -50,21 +62,31 @@ def searches(organization: Organization, clock: Clock, books: Library, seed: int
         facts = scene(organization, rng, clock, at)
         count = max(0, int(rng.gauss(7, 5)))
         found = books.find(_SHELVES[kind], None, rng) if count and rng.random() < 0.6 else None
-        filters = {"near": facts["place"], "maxMinutes": int(facts["minutes"])} if "place" in facts and rng.random() < 0.5 else None
+        near = (
+            {"near": facts["place"], "maxMinutes": int(facts["minutes"])}
+            if "place" in facts and rng.random() < 0.5
+            else None
+        )
         rows.append(
             SearchRow(
                 organization.id, v7(at, rng), pick(people, rng).id, render(pick(spec[kind], rng), facts, rng), kind,
-                orjson.dumps(filters).decode() if filters else None, count, found.content_id if found else None, at,
+                orjson.dumps(near).decode() if near else None, count, found.content_id if found else None, at,
             )
         )  # fmt: skip
     if organization is VROMM:
         at = clock.anchor - timedelta(minutes=41)
         filters = orjson.dumps({"near": "Solna", "maxMinutes": 45}).decode()
-        rows.append(SearchRow(organization.id, v7(at, rng), organization.person("erik").id, OPEN_SEARCH, "ROUTE", filters, 7, None, at))
+        rows.append(
+            SearchRow(
+                organization.id, v7(at, rng), organization.person("erik").id, OPEN_SEARCH, "ROUTE", filters, 7, None, at
+            )
+        )
     return rows
 
 
-def cache(organization: Organization, clock: Clock, exchanges: Sequence[Exchange], seed: int) -> tuple[list[CacheRow], list[CacheStatsRow]]:
+def cache(
+    organization: Organization, clock: Clock, exchanges: Sequence[Exchange], seed: int
+) -> tuple[list[CacheRow], list[CacheStatsRow]]:
     """Answers worth keeping, some expired, and two months of hits and misses."""
     rng = stream(seed, organization.slug, "cache")
     rows, stats = [], []
@@ -74,7 +96,9 @@ def cache(organization: Organization, clock: Clock, exchanges: Sequence[Exchange
         if key in keys:
             continue
         keys.add(key)
-        response = orjson.dumps({"model": exchange.model.name, "content": exchange.answer, "tokens": exchange.tokens_used}).decode()
+        response = orjson.dumps(
+            {"model": exchange.model.name, "content": exchange.answer, "tokens": exchange.tokens_used}
+        ).decode()
         used_at = min(clock.anchor, exchange.answered_at + timedelta(hours=rng.expovariate(1 / 20)))
         expires_at = clock.anchor + timedelta(hours=rng.uniform(-48, 160))
         scope = f"user:{exchange.person.id}" if rng.random() < 0.15 else ""

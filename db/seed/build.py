@@ -21,7 +21,18 @@ from db.seed.world import EMBEDDING_MODEL, ISSUER, NORTHWIND, PIA, TASKLINE, TOO
 HERO_TITLE = "Kitchen budget, Maple Street Renovation"
 _HERO_TOPICS = 7
 # How much of an organization's talk is whose, and how much of it is about tasks.
-_WEIGHTS = {"alice": 5, "bob": 3, "carol": 2, "erik": 1, "freja": 6, "gustav": 4, "hanna": 2, "ines": 3, "jon": 2, "pia": 1}
+_WEIGHTS = {
+    "alice": 5,
+    "bob": 3,
+    "carol": 2,
+    "erik": 1,
+    "freja": 6,
+    "gustav": 4,
+    "hanna": 2,
+    "ines": 3,
+    "jon": 2,
+    "pia": 1,
+}
 _TASK_SHARE = {NORTHWIND.slug: 0.09, VROMM.slug: 0.06, TASKLINE.slug: 1.0, PIA.slug: 0.5}
 _SYSTEM_SHARE = 0.12
 _LONGEST_TALK = timedelta(minutes=100)
@@ -104,9 +115,17 @@ def _foundation(organization: Organization, clock: Clock, seed: int) -> dict[str
             IdentityRow(organization.id, v7(hours[n], rng), ISSUER, p.slug, p.id, hours[n])
             for n, p in enumerate(organization.people)
         ],
-        "projects": [NameRow(organization.id, id_, name, hours[n]) for n, (id_, name) in enumerate(organization.projects.items())],
-        "budget_categories": [NameRow(organization.id, id_, name, hours[n]) for n, (id_, name) in enumerate(organization.categories.items())],
-        "ai_tools": [ToolRow(organization.id, id_, name, TOOLS[name], hours[n]) for n, (id_, name) in enumerate(organization.tools.items())],
+        "projects": [
+            NameRow(organization.id, id_, name, hours[n]) for n, (id_, name) in enumerate(organization.projects.items())
+        ],
+        "budget_categories": [
+            NameRow(organization.id, id_, name, hours[n])
+            for n, (id_, name) in enumerate(organization.categories.items())
+        ],
+        "ai_tools": [
+            ToolRow(organization.id, id_, name, TOOLS[name], hours[n])
+            for n, (id_, name) in enumerate(organization.tools.items())
+        ],
     }
 
 
@@ -165,7 +184,9 @@ def _about_topic(talk: Conversation, teller: Storyteller, archive: Archive, rng:
     topic = pick(topics, rng)
     project_id = pick(list(organization.projects), rng) if organization is NORTHWIND or rng.random() < 0.3 else None
     name = organization.projects[project_id] if project_id else None
-    facts = _agreed({**scene(organization, rng, teller.clock, talk.start, name), **topic.get("about", {})}, teller, project_id, rng)
+    facts = _agreed(
+        {**scene(organization, rng, teller.clock, talk.start, name), **topic.get("about", {})}, teller, project_id, rng
+    )
     teller.tell(talk, facts, topic, project_id, _follow_ups(rng))
     talk.close(archive, title_of(archive, topic["titles"], facts, rng), project_id)
 

@@ -64,7 +64,9 @@ def _foundation(built: Built) -> Iterator[Event]:
         for row in _rows(built, table):
             yield Event(row.created_at, f"{kind.lower()}.created", kind, row.id, None, "OPERATOR")
     for key in _rows(built, "user_provider_keys"):
-        yield Event(key.set_at, "provider_key.set", "AiSettings", key.user_id, key.user_id, "MEMBER", {"provider": key.provider})
+        yield Event(
+            key.set_at, "provider_key.set", "AiSettings", key.user_id, key.user_id, "MEMBER", {"provider": key.provider}
+        )
 
 
 def _conversations(built: Built, roles: Mapping[str, str]) -> Iterator[Event]:
@@ -74,32 +76,86 @@ def _conversations(built: Built, roles: Mapping[str, str]) -> Iterator[Event]:
     for row in _rows(built, "ai_conversations"):
         who = (row.user_id, roles[row.user_id])
         yield Event(row.created_at, "conversation.created", "Conversation", row.id, *who)
-        yield Event(row.updated_at, "messages.appended", "Conversation", row.id, None, "SERVICE", {"count": counts[row.id]})
+        yield Event(
+            row.updated_at, "messages.appended", "Conversation", row.id, None, "SERVICE", {"count": counts[row.id]}
+        )
         if row.deleted_at:
             yield Event(row.deleted_at, "conversation.deleted", "Conversation", row.id, *who)
 
 
 def _feedback(built: Built, roles: Mapping[str, str]) -> Iterator[Event]:
     for row in _rows(built, "ai_feedback"):
-        yield Event(row.created_at, "feedback.submitted", "Feedback", row.id, row.user_id, roles[row.user_id], {"message_id": row.message_id})
+        yield Event(
+            row.created_at,
+            "feedback.submitted",
+            "Feedback",
+            row.id,
+            row.user_id,
+            roles[row.user_id],
+            {"message_id": row.message_id},
+        )
 
 
 def _insights(built: Built, roles: Mapping[str, str]) -> Iterator[Event]:
     for row in _rows(built, "ai_insights"):
-        yield Event(row.created_at, "insight.created", "Insight", row.id, None, "SERVICE", {"type": row.insight_type, "severity": row.severity})
+        yield Event(
+            row.created_at,
+            "insight.created",
+            "Insight",
+            row.id,
+            None,
+            "SERVICE",
+            {"type": row.insight_type, "severity": row.severity},
+        )
         if row.dismissed_at:
-            yield Event(row.dismissed_at, "insight.dismissed", "Insight", row.id, row.dismissed_by, roles[row.dismissed_by], {"is_dismissed": [False, True]})
+            yield Event(
+                row.dismissed_at,
+                "insight.dismissed",
+                "Insight",
+                row.id,
+                row.dismissed_by,
+                roles[row.dismissed_by],
+                {"is_dismissed": [False, True]},
+            )
 
 
 def _service(built: Built) -> Iterator[Event]:
     for row in _rows(built, "documents"):
-        yield Event(row.created_at, "document.created", "Document", row.id, None, "SERVICE", {"content_type": row.content_type})
+        yield Event(
+            row.created_at, "document.created", "Document", row.id, None, "SERVICE", {"content_type": row.content_type}
+        )
     for row in _rows(built, "ai_interactions"):
-        yield Event(row.completed_at or row.created_at, "interaction.recorded", "AiInteraction", row.id, None, "SERVICE", {"status": row.status})
+        yield Event(
+            row.completed_at or row.created_at,
+            "interaction.recorded",
+            "AiInteraction",
+            row.id,
+            None,
+            "SERVICE",
+            {"status": row.status},
+        )
 
 
 def _tool_calls(built: Built, calls: Mapping[str, str], outcomes: Mapping[str, str]) -> Iterator[Event]:
     for row in _rows(built, "tool_calls"):
-        yield Event(row.created_at, "tool_call.recorded", "ToolCall", row.id, None, "SERVICE", {"tool": row.tool_name}, calls[row.id])
+        yield Event(
+            row.created_at,
+            "tool_call.recorded",
+            "ToolCall",
+            row.id,
+            None,
+            "SERVICE",
+            {"tool": row.tool_name},
+            calls[row.id],
+        )
     for row in _rows(built, "tool_call_outcomes"):
-        yield Event(row.completed_at, "tool_call.completed", "ToolCall", row.tool_call_id, None, "SERVICE", {"status": row.status}, outcomes[row.tool_call_id])
+        yield Event(
+            row.completed_at,
+            "tool_call.completed",
+            "ToolCall",
+            row.tool_call_id,
+            None,
+            "SERVICE",
+            {"status": row.status},
+            outcomes[row.tool_call_id],
+        )

@@ -1,8 +1,7 @@
 """When things happened: working days behind the anchor, and the UUIDv7 that each row takes from its own time."""
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from random import Random
 from zoneinfo import ZoneInfo
@@ -34,10 +33,6 @@ class Clock:
     zone: ZoneInfo
     works_weekends: bool
     hours: tuple[int, int]
-    _local: Callable[[datetime], datetime] = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_local", lambda at: at.astimezone(self.zone))
 
     def moment(self, rng: Random, *, days: float = HISTORY_DAYS, lean: float = 1.7, floor: timedelta) -> datetime:
         """A working moment in the last `days`, leaning towards now, at least `floor` before the anchor."""
@@ -65,3 +60,6 @@ class Clock:
     def local_date(self, at: datetime) -> date:
         """The calendar day on the wall there."""
         return self._local(at).date()
+
+    def _local(self, at: datetime) -> datetime:
+        return at.astimezone(self.zone)

@@ -31,7 +31,14 @@ _KINDS = {
 }
 
 # The slot that says what a document of that kind is about.
-_TOPICS = {"change_order": "co", "quote": "vendor", "theory": "theory", "route": "skill", "exercise": "skill", "recipe": "veg"}
+_TOPICS = {
+    "change_order": "co",
+    "quote": "vendor",
+    "theory": "theory",
+    "route": "skill",
+    "exercise": "skill",
+    "recipe": "veg",
+}
 _LEAST_WORDS = 42
 _WRITTEN = datetime(2026, 2, 14, 12, tzinfo=UTC)
 
@@ -71,7 +78,9 @@ def library(organization: Organization, clock: Clock, seed: int) -> Library:
     titles: set[str] = set()
     for kind in kinds:
         spec = read(file)[kind]
-        projects: list[tuple[str | None, str | None]] = list(organization.projects.items()) if "each" in spec else [(None, None)]
+        projects: list[tuple[str | None, str | None]] = (
+            list(organization.projects.items()) if "each" in spec else [(None, None)]
+        )
         for project_id, project in projects:
             for number in range(1, spec.get("each", spec.get("org")) + 1):
                 at = _WRITTEN - timedelta(days=rng.uniform(2, 360))
@@ -118,7 +127,9 @@ def _shelve(
     books.documents.append(
         DocumentRow(organization.id, document_id, project_id, title, content_type, content_id, metadata, at)
     )
-    books.shelves[kind, project_id].append(Titled(document_id, title, content_id or document_id, facts.get(_TOPICS.get(kind, ""), "")))
+    books.shelves[kind, project_id].append(
+        Titled(document_id, title, content_id or document_id, facts.get(_TOPICS.get(kind, ""), ""))
+    )
     for index, chunk in enumerate(spec["chunk"]):
         text = _chunk(chunk["says"], spec["also"], facts, rng)
         made_at = at + timedelta(seconds=3 + index)

@@ -10,7 +10,7 @@ import orjson
 from db.seed.clock import Clock, stream, v7
 from db.seed.models_used import FAILURES, MODELS, LanguageModel
 from db.seed.prose import pick
-from db.seed.tables import InteractionPayloadRow, InteractionRow, InsightRow, UsageLogRow
+from db.seed.tables import InsightRow, InteractionPayloadRow, InteractionRow, UsageLogRow
 from db.seed.talk import SYSTEM, Exchange
 from db.seed.world import Organization, Person
 
@@ -43,22 +43,50 @@ class Recorder:
         rng, interaction_id = self.rng, None
         if rng.random() < _SHARE_RECORDED:
             if rng.random() < _SHARE_FAILED_FIRST:
-                self.fail(exchange.person, exchange.model, exchange.question, exchange.asked_at, conversation_id=exchange.conversation_id)
+                self.fail(
+                    exchange.person,
+                    exchange.model,
+                    exchange.question,
+                    exchange.asked_at,
+                    conversation_id=exchange.conversation_id,
+                )
             interaction_id = self._succeed(exchange)
             self.traffic.by_message[exchange.message_id] = interaction_id
-        self.log(exchange.person, exchange.model, exchange.tokens_used, exchange.cost_micro_usd, interaction_id, exchange.answered_at)
+        self.log(
+            exchange.person,
+            exchange.model,
+            exchange.tokens_used,
+            exchange.cost_micro_usd,
+            interaction_id,
+            exchange.answered_at,
+        )
 
-    def log(self, person: Person, model: LanguageModel, used: int, cost: int, interaction_id: str | None, at: datetime) -> None:
+    def log(
+        self, person: Person, model: LanguageModel, used: int, cost: int, interaction_id: str | None, at: datetime
+    ) -> None:
         """One line of the usage log."""
         tier = person.tier or "FREE"
         self.traffic.logs.append(
-            UsageLogRow(self.organization.id, v7(at, self.rng), person.id, tier, model.provider, model.name, used, cost, interaction_id, at)
+            UsageLogRow(
+                self.organization.id,
+                v7(at, self.rng),
+                person.id,
+                tier,
+                model.provider,
+                model.name,
+                used,
+                cost,
+                interaction_id,
+                at,
+            )
         )
 
     def _succeed(self, exchange: Exchange) -> str:
         history = [{"role": role, "content": text} for role, text in exchange.history]
         request = self._request(exchange.model, [*history, {"role": "user", "content": exchange.question}])
-        response = self._response(exchange.model, exchange.answer, exchange.prompt_tokens, exchange.completion_tokens, exchange.answered_at)
+        response = self._response(
+            exchange.model, exchange.answer, exchange.prompt_tokens, exchange.completion_tokens, exchange.answered_at
+        )
         started_at = exchange.answered_at - timedelta(milliseconds=exchange.latency_ms)
         return self._add(
             exchange.person, exchange.model, "chat", request, response, started_at, exchange.answered_at, status="SUCCEEDED", latency_ms=exchange.latency_ms,
@@ -85,8 +113,18 @@ class Recorder:
         rng = self.rng
         for insight in insights:
             model, prompt, completion = pick(MODELS, rng), rng.randint(900, 5200), rng.randint(60, 240)
-            request = self._request(model, [{"role": "user", "content": f"Look at the newest figures and report what is unusual. Context: {insight.data}"}])
-            response = self._response(model, f"{insight.title}. {insight.description}", prompt, completion, insight.created_at)
+            request = self._request(
+                model,
+                [
+                    {
+                        "role": "user",
+                        "content": f"Look at the newest figures and report what is unusual. Context: {insight.data}",
+                    }
+                ],
+            )
+            response = self._response(
+                model, f"{insight.title}. {insight.description}", prompt, completion, insight.created_at
+            )
             latency = model.latency_ms(rng) * 2
             self._add(
                 None, model, "insights", request, response, insight.created_at - timedelta(milliseconds=latency), insight.created_at, status="SUCCEEDED",
@@ -94,25 +132,54 @@ class Recorder:
             )  # fmt: skip
         for _ in range(_SLOW_FAILURES):
             at = self.clock.moment(rng, days=12, lean=1.0, floor=timedelta(hours=1))
-            self.fail(pick(people, rng), pick(MODELS, rng), "Draft the weekly summary from the attached reports.", at, kind=pick(("template", "chat"), rng), is_slow=True)
+            self.fail(
+                pick(people, rng),
+                pick(MODELS, rng),
+                "Draft the weekly summary from the attached reports.",
+                at,
+                kind=pick(("template", "chat"), rng),
+                is_slow=True,
+            )
         for number, status in enumerate(("PENDING", "PENDING", "CANCELLED", "CANCELLED", "CANCELLED")):
-            at = self.clock.anchor - timedelta(seconds=20 + 9 * number) if status == "PENDING" else self.clock.moment(rng, days=40, floor=timedelta(hours=2))
-            request = self._request(MODELS[number], [{"role": "user", "content": "Write the hand-over note for tomorrow."}])
+            at = (
+                self.clock.anchor - timedelta(seconds=20 + 9 * number)
+                if status == "PENDING"
+                else self.clock.moment(rng, days=40, floor=timedelta(hours=2))
+            )
+            request = self._request(
+                MODELS[number], [{"role": "user", "content": "Write the hand-over note for tomorrow."}]
+            )
             done_at = at + timedelta(seconds=3) if status == "CANCELLED" else None
-            self._add(pick(people, rng), MODELS[number], "template", request, None, at, done_at, status=status, latency_ms=3000 if done_at else None)
+            self._add(
+                pick(people, rng),
+                MODELS[number],
+                "template",
+                request,
+                None,
+                at,
+                done_at,
+                status=status,
+                latency_ms=3000 if done_at else None,
+            )
 
     def huge(self, person: Person) -> None:
         """Somebody pasted a whole export into one request: five megabytes, slow, refused."""
         rng = self.rng
         at = self.clock.anchor - timedelta(days=2, hours=3)
-        rows = (f"{n};{pick(('open', 'done', 'late'), rng)};task {n * 7919 % 99_991};{rng.randint(1, 480)} min;board export" for n in range(1_000_000))
+        rows = (
+            f"{n};{pick(('open', 'done', 'late'), rng)};task {n * 7919 % 99_991};{rng.randint(1, 480)} min;board export"
+            for n in range(1_000_000)
+        )
         text, size = ["id;status;title;time;source"], 0
         while size < HUGE_BYTES:
             text.append(row := next(rows))
             size += len(row) + 2
         model = MODELS[0]
         request = self._request(model, [{"role": "user", "content": "Summarise this export.\n" + "\n".join(text)}])
-        code, message = "context_length_exceeded", "The prompt has 1,742,118 tokens; this model's context allows 128,000."
+        code, message = (
+            "context_length_exceeded",
+            "The prompt has 1,742,118 tokens; this model's context allows 128,000.",
+        )
         error = orjson.dumps({"error": {"code": code, "message": message, "type": "invalid_request_error"}}).decode()
         metadata = orjson.dumps({"files": [{"name": "board-export.csv", "bytes": size, "type": "text/csv"}]}).decode()
         self._add(
@@ -121,12 +188,18 @@ class Recorder:
 
     def _request(self, model: LanguageModel, messages: list[dict[str, str]]) -> str:
         system = {"role": "system", "content": SYSTEM[self.organization.slug]}
-        return orjson.dumps({"model": model.name, "messages": [system, *messages], "temperature": 0.2, "max_tokens": 800}).decode()
+        return orjson.dumps(
+            {"model": model.name, "messages": [system, *messages], "temperature": 0.2, "max_tokens": 800}
+        ).decode()
 
     def _response(self, model: LanguageModel, answer: str, prompt: int, completion: int, at: datetime) -> str:
         choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": answer}}
         usage = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
-        head = {"id": f"chatcmpl-{self.rng.getrandbits(96):024x}", "object": "chat.completion", "created": int(at.timestamp())}
+        head = {
+            "id": f"chatcmpl-{self.rng.getrandbits(96):024x}",
+            "object": "chat.completion",
+            "created": int(at.timestamp()),
+        }
         return orjson.dumps({**head, "model": model.name, "choices": [choice], "usage": usage}).decode()
 
     def _add(
@@ -137,14 +210,18 @@ class Recorder:
         rng, user_id = self.rng, person.id if person else None
         interaction_id = v7(at, rng)
         address = _address(rng) if person else None
+        error_code, error_message = failure or (None, None)
+        conversation_id, message_id = links
         self.traffic.interactions.append(
             InteractionRow(
-                self.organization.id, interaction_id, user_id, *links, kind, model.name, model.provider, (person.tier or "FREE") if person else None, used[0] if used else None,
-                len(request.encode()), len(response.encode()) if response else None, latency_ms, *(failure or (None, None)), status, used[1] if used else 0,
+                self.organization.id, interaction_id, user_id, conversation_id, message_id, kind, model.name, model.provider, (person.tier or "FREE") if person else None, used[0] if used else None,
+                len(request.encode()), len(response.encode()) if response else None, latency_ms, error_code, error_message, status, used[1] if used else 0,
                 hashlib.sha256(request.encode()).hexdigest(), file_metadata, address, at, done_at,
             )
         )  # fmt: skip
-        self.traffic.payloads.append(InteractionPayloadRow(self.organization.id, interaction_id, user_id, request, response, at))
+        self.traffic.payloads.append(
+            InteractionPayloadRow(self.organization.id, interaction_id, user_id, request, response, at)
+        )
         return interaction_id
 
 

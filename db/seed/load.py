@@ -14,7 +14,7 @@ from db.embedder import Embedder
 from db.seed import usage, vectors
 from db.seed.build import Built, all_tables
 from db.seed.chain import batches, events
-from db.seed.tables import ChunkRow, LedgerRow, OrganizationRow, sql_type
+from db.seed.tables import ChunkRow, OrganizationRow, sql_type
 
 _BATCH_ROWS: Final = 2_500
 _BATCH_BYTES: Final = 8_000_000
@@ -24,11 +24,17 @@ _DIGESTS: Final = {
     "calls": "SELECT c.id::text, encode(app.tool_call_digest(c), 'hex') FROM app.tool_calls AS c WHERE c.organization_id = $1",
     "outcomes": "SELECT o.tool_call_id::text, encode(app.tool_call_outcome_digest(o), 'hex') FROM app.tool_call_outcomes AS o WHERE o.organization_id = $1",
 }
-_BUDGETS: Final = "SELECT id::text, subject_id::text, metric, budget_window FROM app.usage_budgets WHERE organization_id = $1"
+_BUDGETS: Final = (
+    "SELECT id::text, subject_id::text, metric, budget_window FROM app.usage_budgets WHERE organization_id = $1"
+)
 _SET_BUDGETS: Final = """
 UPDATE app.usage_budgets AS b SET used = s.used, window_start = s.window_start, limit_value = s.limit_value
 FROM unnest($2::uuid[], $3::bigint[], $4::timestamptz[], $5::bigint[]) AS s (id, used, window_start, limit_value)
 WHERE b.organization_id = $1 AND b.id = s.id"""
+
+# Tables that grow under one transaction have no statistics, and the operator may not ANALYZE: foreign keys would be
+# checked by reading whole tables, again and again.
+USE_INDEXES: Final = "SET LOCAL enable_seqscan = off"
 
 Connection = Any
 Step = Callable[[int], None]
@@ -102,7 +108,9 @@ async def load_chunks(connection: Connection, embedding: Embedding, step: Step) 
     return len(chunks)
 
 
-async def insert(connection: Connection, table: str, shape: Any, rows: Sequence[tuple[Any, ...]], *, step: Step | None = None) -> None:
+async def insert(
+    connection: Connection, table: str, shape: Any, rows: Sequence[tuple[Any, ...]], *, step: Step | None = None
+) -> None:
     """Multi-row INSERTs; a statement takes some thousand rows or megabytes, so that triggers fire per statement."""
     names: tuple[str, ...] = shape._fields
     binds = ", ".join(f"${n}::{_bind_type(name)}[]" for n, name in enumerate(names, 1))
@@ -134,7 +142,7 @@ async def _settle(connection: Connection, built: Built, seed: int) -> int:
     organization = built.organization
     budgets = {(row[1], row[2], row[3]): row[0] for row in await connection.fetch(_BUDGETS, organization.id)}
     moves, states = usage.ledger(organization, built.clock, built.tables["ai_usage_logs"], budgets, seed)  # type: ignore[arg-type]
-    await insert(connection, "usage_ledger", LedgerRow, moves)
+    await insert(connection, "usage_ledger", usage.LedgerRow, moves)
     await connection.execute(
         _SET_BUDGETS, organization.id, [s.id for s in states], [s.used for s in states], [s.window_start for s in states], [s.limit_value for s in states],
     )  # fmt: skip
@@ -152,5 +160,5 @@ async def _append(connection: Connection, built: Built, seed: int, tell: Progres
 
 
 async def connect(url: str) -> Connection:
-    """The operator's connection; a seed is long, so no statement is cut off."""
-    return await asyncpg.connect(url, server_settings={"application_name": "minutebook seed"})
+    """The operator's connection."""
+    return await asyncpg.connect(url)

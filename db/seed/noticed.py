@@ -19,7 +19,23 @@ _SEVERITIES = {
     "EFFICIENCY": ("INFO", "INFO", "WARNING"),
     "RECOMMENDATION": ("INFO", "INFO", "INFO", "WARNING"),
 }
-_DATA = ("trade", "budget", "spent", "over", "pct", "phase", "days", "vendor", "place", "skill", "share", "list", "customer", "count", "week")
+_DATA = (
+    "trade",
+    "budget",
+    "spent",
+    "over",
+    "pct",
+    "phase",
+    "days",
+    "vendor",
+    "place",
+    "skill",
+    "share",
+    "list",
+    "customer",
+    "count",
+    "week",
+)
 _LIFE_DAYS = {"SCHEDULE_RISK": (3, 25), "RECOMMENDATION": (5, 45), "ANOMALY": (7, 60)}
 _DISMISSED_SHARE = 0.24
 
@@ -43,11 +59,25 @@ def insights(organization: Organization, clock: Clock, seed: int) -> list[Insigh
         titles.add(title)
         severity = "CRITICAL" if is_newest else pick(_SEVERITIES[spec["type"]], rng)
         text = tidy(render(spec["text"][number], facts, rng))
-        rows.append(_row(organization, clock, rng, at, spec["type"], facts, project_id, (tidy(title), text, severity), may_end=not is_newest))
+        rows.append(
+            _row(
+                organization,
+                clock,
+                rng,
+                at,
+                spec["type"],
+                facts,
+                project_id,
+                (tidy(title), text, severity),
+                may_end=not is_newest,
+            )
+        )
     return rows
 
 
-def _about(organization: Organization, clock: Clock, rng: Random, at: datetime, *, is_newest: bool) -> tuple[str | None, Scene]:
+def _about(
+    organization: Organization, clock: Clock, rng: Random, at: datetime, *, is_newest: bool
+) -> tuple[str | None, Scene]:
     ids = list(organization.projects)
     project_id = ids[0] if is_newest else pick(ids, rng) if rng.random() < 0.9 else None
     return project_id, scene(organization, rng, clock, at, organization.projects[project_id] if project_id else None)
@@ -72,14 +102,34 @@ def _row(
 def patterns(organization: Organization, clock: Clock, seed: int) -> list[PatternRow]:
     """Each category's baselines, and one of the whole organization for each type."""
     rng = stream(seed, organization.slug, "patterns")
-    units = {"CATEGORY_COST_BASELINE": (9_000, 64_000, "usd"), "PHASE_DURATION_BASELINE": (3, 28, "days"), "COST_PER_UNIT_BASELINE": (6, 58, "usd_per_square_foot")}
+    units = {
+        "CATEGORY_COST_BASELINE": (9_000, 64_000, "usd"),
+        "PHASE_DURATION_BASELINE": (3, 28, "days"),
+        "COST_PER_UNIT_BASELINE": (6, 58, "usd_per_square_foot"),
+    }
     rows = []
     for category_id in [*organization.categories, None]:
         for kind, (least, most, unit) in units.items():
             made_at = clock.anchor - timedelta(days=rng.uniform(60, 200))
             average, samples = rng.uniform(least, most), rng.randint(3, 24)
-            data = {"average": round(average, 2), "std_dev": round(average * rng.uniform(0.06, 0.3), 2), "sample_size": samples, "unit": unit}
+            data = {
+                "average": round(average, 2),
+                "std_dev": round(average * rng.uniform(0.06, 0.3), 2),
+                "sample_size": samples,
+                "unit": unit,
+            }
             confidence = round(min(0.97, 0.35 + samples * 0.026 + rng.uniform(-0.05, 0.05)), 2)
             calculated_at = clock.anchor - timedelta(hours=rng.uniform(2, 160))
-            rows.append(PatternRow(organization.id, v7(made_at, rng), kind, category_id, orjson.dumps(data).decode(), confidence, calculated_at, made_at))
+            rows.append(
+                PatternRow(
+                    organization.id,
+                    v7(made_at, rng),
+                    kind,
+                    category_id,
+                    orjson.dumps(data).decode(),
+                    confidence,
+                    calculated_at,
+                    made_at,
+                )
+            )
     return rows

@@ -17,34 +17,34 @@ Part = Any  # a text, a slot as a tuple of one name, or a list of alternatives, 
 
 _LOOSE = re.compile(r" +(?=[,.])")
 _STARTS = re.compile(r"(?:^|(?<=[.!?] )|(?<=[.!?]\n\n))[a-zåäöé]")
-_TOKEN = re.compile(r"(\{\w+\}|[\[\]|])")
+_PIECE = re.compile(r"(\{\w+\}|[\[\]|])")
 
 
 @cache
 def _parse(text: str) -> tuple[Part, ...]:
-    tokens = [token for token in _TOKEN.split(text) if token]
-    parts, rest = _sequence(tokens, 0, nested=False)
-    if rest != len(tokens):
+    pieces = [piece for piece in _PIECE.split(text) if piece]
+    parts, rest = _sequence(pieces, 0, nested=False)
+    if rest != len(pieces):
         raise ValueError(f"unbalanced brackets in {text!r}")
     return parts
 
 
-def _sequence(tokens: Sequence[str], at: int, *, nested: bool) -> tuple[tuple[Part, ...], int]:
+def _sequence(pieces: Sequence[str], at: int, *, nested: bool) -> tuple[tuple[Part, ...], int]:
     parts: list[Part] = []
-    while at < len(tokens):
-        token = tokens[at]
-        if nested and token in "|]":
+    while at < len(pieces):
+        piece = pieces[at]
+        if nested and piece in "|]":
             break
-        if token == "[":
+        if piece == "[":
             options: list[tuple[Part, ...]] = []
-            while tokens[at] != "]":
-                option, at = _sequence(tokens, at + 1, nested=True)
+            while pieces[at] != "]":
+                option, at = _sequence(pieces, at + 1, nested=True)
                 options.append(option)
             parts.append(options)
-        elif token[0] == "{":
-            parts.append((token[1:-1],))
+        elif piece[0] == "{":
+            parts.append((piece[1:-1],))
         else:
-            parts.append(token)
+            parts.append(piece)
         at += 1
     return tuple(parts), at
 

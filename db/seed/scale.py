@@ -10,11 +10,31 @@ from typing import Any, Final
 import orjson
 
 from db.actor import operator_context_sql
+from db.seed import load
 from db.seed.tables import (
-    CacheRow, CacheStatsRow, ChunkRow, ConversationRow, DocumentRow, FeedbackRow, IdentityRow, InsightRow,
-    InteractionPayloadRow, InteractionRow, MessageRow, NameRow, OutcomeRow, PatternRow, SearchRow, SettingsRow, ToolCallRow,
-    ToolPayloadRow, ToolRow, UsageLogRow, UserRow, sql_type,
+    CacheRow,
+    CacheStatsRow,
+    ChunkRow,
+    ConversationRow,
+    DocumentRow,
+    FeedbackRow,
+    IdentityRow,
+    InsightRow,
+    InteractionPayloadRow,
+    InteractionRow,
+    MessageRow,
+    NameRow,
+    OutcomeRow,
+    PatternRow,
+    SearchRow,
+    ToolCallRow,
+    ToolPayloadRow,
+    ToolRow,
+    UsageLogRow,
+    UserRow,
+    sql_type,
 )  # fmt: skip
+from db.seed.usage import SettingsRow
 from db.seed.world import ORGANIZATIONS, Organization
 
 _MINUTES_APART: Final = 37
@@ -95,9 +115,10 @@ async def multiply(connection: Any, scale: int, progress: Callable[[str, int, in
     counts: dict[str, int] = {}
     for copy in range(2, scale + 1):
         home = home_of(copy, scale)
-        is_first = copy == 2 or home == copy
+        is_first = copy in {2, home}
         for organization in ORGANIZATIONS:
             async with connection.transaction():
+                await connection.execute(load.USE_INDEXES)
                 made = await _copy(connection, organization, home, copy, is_first=is_first)
             for table, count in made.items():
                 counts[table] = counts.get(table, 0) + count

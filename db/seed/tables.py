@@ -156,41 +156,6 @@ class PatternRow(NamedTuple):
     created_at: datetime
 
 
-class SettingsRow(NamedTuple):
-    organization_id: str
-    user_id: str
-    tier: str
-    preferred_provider: str
-    created_at: datetime
-
-
-class ProviderKeyRow(NamedTuple):
-    organization_id: str
-    id: str
-    user_id: str
-    provider: str
-    ciphertext: bytes
-    wrapped_key: bytes
-    key_id: str
-    key_version: int
-    hint: str
-    fingerprint: bytes
-    needs_reentry: bool
-    set_at: datetime
-    created_at: datetime
-
-
-class LedgerRow(NamedTuple):
-    organization_id: str
-    id: str
-    budget_id: str
-    request_key: str
-    kind: str
-    amount: int
-    window_start: datetime
-    created_at: datetime
-
-
 class UsageLogRow(NamedTuple):
     organization_id: str
     id: str

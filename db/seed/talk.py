@@ -78,7 +78,9 @@ class Conversation:
         self.said: list[tuple[str, str]] = []
         self._context = _SYSTEM_TOKENS
 
-    def say(self, role: str, content: str, *, turn: Mapping[str, Any] | None = None, used: tuple[int, int] | None = None) -> str:
+    def say(
+        self, role: str, content: str, *, turn: Mapping[str, Any] | None = None, used: tuple[int, int] | None = None
+    ) -> str:
         """Appends a message at the present moment and returns its id; `used` are tokens and micro-dollars."""
         turn = turn or {}
         self.messages.append(
@@ -170,7 +172,10 @@ class Storyteller:
         rng = talk.rng
         sources = [source for kind in turn.get("sources", ()) if (source := self._source(kind, project_id, facts, rng))]
         named = ("route", "exercise", "school", "event", "recipe")
-        told = {**facts, **{s["shelf"]: s["title"].removeprefix("Recipe: ") for s in sources if s.get("shelf") in named}}
+        told = {
+            **facts,
+            **{s["shelf"]: s["title"].removeprefix("Recipe: ") for s in sources if s.get("shelf") in named},
+        }
         talk.exchange(
             tidy(render(pick(turn["ask"], rng), told, rng)),
             tidy(render(pick(turn["answer"], rng), told, rng)),
@@ -183,7 +188,11 @@ class Storyteller:
 
     def _source(self, kind: str, project_id: str | None, facts: Scene, rng: Random) -> dict[str, str] | None:
         if kind == "project":
-            return {"kind": "project", "id": project_id, "title": self.organization.projects[project_id]} if project_id else None
+            return (
+                {"kind": "project", "id": project_id, "title": self.organization.projects[project_id]}
+                if project_id
+                else None
+            )
         if kind in {"insight", "pattern"}:
             known = self.linked.get(f"{kind}:{project_id}") or self.linked.get(kind)
             return pick(known, rng) if known else None
@@ -198,8 +207,17 @@ def title_of(archive: Archive, titles: Sequence[str], facts: Scene, rng: Random)
         if title not in archive.titles:
             break
     else:
-        extras = [facts[name] for name in ("project", "place", "customer", "list") if name in facts and facts[name] not in title]
-        for extra in (*extras, f"{facts['month']} {facts['day']}", f"with {facts.get('instructor', facts.get('foreman', facts.get('person')))}", f"part {rng.randint(2, 9)}"):
+        extras = [
+            facts[name]
+            for name in ("project", "place", "customer", "list")
+            if name in facts and facts[name] not in title
+        ]
+        for extra in (
+            *extras,
+            f"{facts['month']} {facts['day']}",
+            f"with {facts.get('instructor', facts.get('foreman', facts.get('person')))}",
+            f"part {rng.randint(2, 9)}",
+        ):
             if (title := f"{title}, {extra}") not in archive.titles:
                 break
     archive.titles.add(title)
@@ -213,5 +231,11 @@ def _json(value: object) -> str | None:
 def _params(query_type: str, facts: Scene) -> dict[str, str] | None:
     if query_type == "OPEN_ENDED":
         return None
-    slots = ("project", "trade", "phase") if "trade" in facts else ("place", "skill") if "skill" in facts else ("list", "due")
+    slots = (
+        ("project", "trade", "phase")
+        if "trade" in facts
+        else ("place", "skill")
+        if "skill" in facts
+        else ("list", "due")
+    )
     return {slot: facts[slot] for slot in slots if slot in facts} | {"period": facts["month"]}

@@ -20,7 +20,9 @@ from db.seed.world import NORTHWIND, PIA, VROMM, Organization, Person
 Action = Literal["add", "list", "update", "complete", "delete"]
 
 _VOICES = {NORTHWIND.slug: "site", VROMM.slug: "school", PIA.slug: "home"}
-_TOOL: dict[Action, str] = {action: f"{action}_task" for action in ("add", "update", "complete", "delete")} | {"list": "list_tasks"}
+_TOOL: dict[Action, str] = {action: f"{action}_task" for action in ("add", "update", "complete", "delete")} | {
+    "list": "list_tasks"
+}
 _FAILURES: dict[Action, tuple[str, ...]] = {
     "add": ("DUE_DATE_IN_PAST", "LIST_ARCHIVED", "UPSTREAM_TIMEOUT"),
     "list": ("UPSTREAM_TIMEOUT",),
@@ -47,7 +49,14 @@ class Task:
 
     def json(self) -> dict[str, object]:
         """As the tool returns it."""
-        return {"id": self.id, "title": self.title, "due": self.due.isoformat(), "priority": self.priority, "list": self.list, "status": self.status}
+        return {
+            "id": self.id,
+            "title": self.title,
+            "due": self.due.isoformat(),
+            "priority": self.priority,
+            "list": self.list,
+            "status": self.status,
+        }
 
 
 @dataclass
@@ -113,16 +122,34 @@ class Desk:
 
     def facts(self, rng: Random, at: datetime) -> dict[str, str]:
         """A scene with this desk's own names in it."""
-        words = {name: pick(self.words[plural], rng) for name, plural in (("list", "lists"), ("person", "people"), ("customer", "customers"), ("artefact", "artefacts"))}
+        words = {
+            name: pick(self.words[plural], rng)
+            for name, plural in (
+                ("list", "lists"),
+                ("person", "people"),
+                ("customer", "customers"),
+                ("artefact", "artefacts"),
+            )
+        }
         told = {**scene(self.organization, rng, self.clock, at), **words}
-        return {"closed": str(rng.randint(5, 18)), "added": str(rng.randint(6, 24)), "count": "4", "project": pick(self.organization.project_names, rng)} | told
+        return {
+            "closed": str(rng.randint(5, 18)),
+            "added": str(rng.randint(6, 24)),
+            "count": "4",
+            "project": pick(self.organization.project_names, rng),
+        } | told
 
-    def converse(self, talk: Conversation, facts: Scene, turns: int, *, shows_tools: bool, is_last_pending: bool) -> None:
+    def converse(
+        self, talk: Conversation, facts: Scene, turns: int, *, shows_tools: bool, is_last_pending: bool
+    ) -> None:
         """A conversation of that many turns, most of which call a tool."""
         rng = talk.rng
         told = dict(facts)
         for number in range(turns):
-            told |= {name: pick(self.words[plural], rng) for name, plural in (("person", "people"), ("artefact", "artefacts"))}
+            told |= {
+                name: pick(self.words[plural], rng)
+                for name, plural in (("person", "people"), ("artefact", "artefacts"))
+            }
             if number and rng.random() < 0.13:
                 turn = pick(self.prose["talk"], rng)
                 guide = self.books.find("guide", None, rng) if "sources" in turn else None
@@ -136,11 +163,19 @@ class Desk:
         rng = talk.rng
         open_tasks = [task for task in self.tasks if task.status == "open"]
         action = self._action(open_tasks, rng)
-        task = Task(len(self.tasks) + 4, "", talk.at.date(), "normal", facts["list"]) if action in {"add", "list"} else pick(open_tasks, rng)
+        task = (
+            Task(len(self.tasks) + 4, "", talk.at.date(), "normal", facts["list"])
+            if action in {"add", "list"}
+            else pick(open_tasks, rng)
+        )
         old_due = task.due
         due = self.clock.local_date(talk.at) + timedelta(days=rng.randint(1, 16))
         code = pick(_FAILURES[action], rng) if rng.random() < _ERROR_SHARE else None
-        told = facts | {"due": _say(due), "old_due": _say(old_due), "priority": pick(("low", "normal", "normal", "high"), rng)}
+        told = facts | {
+            "due": _say(due),
+            "old_due": _say(old_due),
+            "priority": pick(("low", "normal", "normal", "high"), rng),
+        }
         if action == "add":
             title = render(pick(self.words["tasks"], rng), facts, rng)
             task.title, task.due, task.priority = title, due, told["priority"]
@@ -149,15 +184,31 @@ class Desk:
             "days": str(rng.randint(1, 6)), "error": self.prose["errors"][code] if code else "",
         }  # fmt: skip
         is_filtered = action == "list" and any(t.list == facts["list"] for t in open_tasks) and rng.random() < 0.5
-        question = tidy(render(pick(self.prose["action"][action]["ask_list" if is_filtered else "ask"], rng), told, rng))
+        question = tidy(
+            render(pick(self.prose["action"][action]["ask_list" if is_filtered else "ask"], rng), told, rng)
+        )
         if code is None and not is_pending:
             self._apply(action, task, due)
         params, result, lines = self._call(action, task, due, facts["list"] if is_filtered else None)
         count = lines.count("\n") + 1 if lines else len([t for t in self.tasks if t.status == "open"])
         told |= {"count": str(count), "lines": lines}
         kind = "failed" if code else "empty" if action == "list" and not lines else "ok"
-        answer = "I have asked the task service and am still waiting for its answer." if is_pending else tidy(render(pick(self.prose["action"][action][kind], rng), told, rng))
-        self._speak(talk, action, question, answer, params, None if code else result, code, shows_tools=shows_tools, is_pending=is_pending)
+        answer = (
+            "I have asked the task service and am still waiting for its answer."
+            if is_pending
+            else tidy(render(pick(self.prose["action"][action][kind], rng), told, rng))
+        )
+        self._speak(
+            talk,
+            action,
+            question,
+            answer,
+            params,
+            None if code else result,
+            code,
+            shows_tools=shows_tools,
+            is_pending=is_pending,
+        )
 
     def _action(self, open_tasks: list[Task], rng: Random) -> Action:
         if not open_tasks:
@@ -176,7 +227,11 @@ class Desk:
 
     def _call(self, action: Action, task: Task, due: date, only: str | None) -> tuple[dict[str, object], object, str]:
         if action == "add":
-            return {"title": task.title, "due": due.isoformat(), "priority": task.priority, "list": task.list}, task.json(), ""
+            return (
+                {"title": task.title, "due": due.isoformat(), "priority": task.priority, "list": task.list},
+                task.json(),
+                "",
+            )
         if action == "list":
             wanted = [t for t in self.tasks if t.status == "open" and only in {None, t.list}]
             found = sorted(wanted, key=lambda t: (t.due, t.id))[:_SHOWN]
@@ -195,15 +250,33 @@ class Desk:
         asked_at = talk.at
         talk.say("USER", question)
         talk.at += timedelta(milliseconds=rng.randint(250, 900))
-        called_at, duration = talk.at, 60_020 if code == "UPSTREAM_TIMEOUT" else int(90 * rng.lognormvariate(0, 0.7)) + 12
-        error: dict[str, object] | None = {"code": code, "message": self.prose["errors"][code], "retryable": code in {"TASK_LOCKED", "UPSTREAM_TIMEOUT"}} if code else None
+        called_at, duration = (
+            talk.at,
+            60_020 if code == "UPSTREAM_TIMEOUT" else int(90 * rng.lognormvariate(0, 0.7)) + 12,
+        )
+        error: dict[str, object] | None = (
+            {
+                "code": code,
+                "message": self.prose["errors"][code],
+                "retryable": code in {"TASK_LOCKED", "UPSTREAM_TIMEOUT"},
+            }
+            if code
+            else None
+        )
         if shows_tools and not is_pending:
             talk.at += timedelta(milliseconds=duration)
             talk.say("TOOL", orjson.dumps({"tool": _TOOL[action], "result": result, "error": error}).decode())
-        exchange = talk.reply(question, answer, {"type": "OPEN_ENDED" if action != "list" else "SCHEDULE", "params": {"tool": _TOOL[action]}}, asked_at)
+        exchange = talk.reply(
+            question,
+            answer,
+            {"type": "OPEN_ENDED" if action != "list" else "SCHEDULE", "params": {"tool": _TOOL[action]}},
+            asked_at,
+        )
         is_pending = is_pending or (code is None and rng.random() < _PENDING_SHARE)
         confidence = round(min(0.995, max(0.31, rng.gauss(0.62 if code else 0.9, 0.09))), 3)
-        self.calls.append(Call(exchange, _TOOL[action], params, result, error, is_pending, confidence, called_at, duration))
+        self.calls.append(
+            Call(exchange, _TOOL[action], params, result, error, is_pending, confidence, called_at, duration)
+        )
 
 
 def _say(day: date) -> str:

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
+from typing import NamedTuple
 
 from db.seed.clock import Clock, stream, v7
 from db.seed.interactions import Recorder
 from db.seed.models_used import preferred
-from db.seed.tables import LedgerRow, ProviderKeyRow, SettingsRow, UsageLogRow
+from db.seed.tables import UsageLogRow
 from db.seed.world import NORTHWIND, TASKLINE, VROMM, Organization, Person
 
 _DAY_LIMITS: dict[str | None, int | None] = {None: 10, "FREE": 10, "PREMIUM": 100, "BYOK": None}
@@ -19,6 +20,41 @@ _COST_LIMITS = {NORTHWIND.slug: 90_000_000, VROMM.slug: 120_000_000, TASKLINE.sl
 _KEYS = (("freja", "ANTHROPIC", "k7Qd", False), ("freja", "OPENAI", "9xTm", True), ("jon", "GOOGLE", "Zw3e", False))
 
 BudgetKey = tuple[str, str, str]
+
+
+class SettingsRow(NamedTuple):
+    organization_id: str
+    user_id: str
+    tier: str
+    preferred_provider: str
+    created_at: datetime
+
+
+class ProviderKeyRow(NamedTuple):
+    organization_id: str
+    id: str
+    user_id: str
+    provider: str
+    ciphertext: bytes
+    wrapped_key: bytes
+    key_id: str
+    key_version: int
+    hint: str
+    fingerprint: bytes
+    needs_reentry: bool
+    set_at: datetime
+    created_at: datetime
+
+
+class LedgerRow(NamedTuple):
+    organization_id: str
+    id: str
+    budget_id: str
+    request_key: str
+    kind: str
+    amount: int
+    window_start: datetime
+    created_at: datetime
 
 
 @dataclass(frozen=True)
@@ -34,7 +70,11 @@ class BudgetState:
 def settings(organization: Organization, clock: Clock) -> list[SettingsRow]:
     """Some people have no row yet: theirs are the defaults."""
     at = clock.anchor - timedelta(days=150)
-    return [SettingsRow(organization.id, person.id, person.tier, person.provider, at) for person in organization.people if person.tier]
+    return [
+        SettingsRow(organization.id, person.id, person.tier, person.provider, at)
+        for person in organization.people
+        if person.tier
+    ]
 
 
 def provider_keys(organization: Organization, clock: Clock, seed: int) -> list[ProviderKeyRow]:
@@ -77,7 +117,14 @@ def _thin(logs: list[UsageLogRow], some: list[UsageLogRow], wanted: int) -> None
         logs[:] = [log for log in logs if log.id not in surplus]
 
 
-def _fit(recorder: Recorder, person: Person, some: list[UsageLogRow], wanted: int, span: tuple[datetime, datetime], rng: Random) -> None:
+def _fit(
+    recorder: Recorder,
+    person: Person,
+    some: list[UsageLogRow],
+    wanted: int,
+    span: tuple[datetime, datetime],
+    rng: Random,
+) -> None:
     _thin(recorder.traffic.logs, some, wanted)
     start, end = span
     for _ in range(wanted - len(some)):
@@ -102,12 +149,18 @@ def ledger(
     for (subject_id, metric, window), budget_id in sorted(budgets.items()):
         person = next((person for person in organization.people if person.id == subject_id), None)
         spent = [log for log in by_subject[subject_id] if log.created_at >= starts[window]]
-        moves = _moves(spent, metric, clock, one_by_one=metric == "REQUESTS" and person is not None and person.requests_month is not None)
+        moves = _moves(
+            spent,
+            metric,
+            clock,
+            one_by_one=metric == "REQUESTS" and person is not None and person.requests_month is not None,
+        )
         if window == "MONTH" and metric == "REQUESTS" and person and person.requests_month:
             missing = person.requests_month - sum(amount for _, amount, _ in moves)
             moves += [("demo:opening", missing, starts["MONTH"])] if missing else []
         rows += [
-            LedgerRow(organization.id, v7(at, rng), budget_id, key, "SETTLE", amount, starts[window], at) for key, amount, at in moves
+            LedgerRow(organization.id, v7(at, rng), budget_id, key, "SETTLE", amount, starts[window], at)
+            for key, amount, at in moves
         ]
         used = sum(amount for _, amount, _ in moves)
         states.append(BudgetState(budget_id, used, starts[window], _limit(organization, person, metric, window)))

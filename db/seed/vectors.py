@@ -23,7 +23,7 @@ FILE: Final = files("db.seed").joinpath("data", "vectors.bin")
 
 
 def shipped(model: str, texts: Sequence[str]) -> list[str | None]:
-    """pgvector's text of each text's vector at length one; None for another model or a text that is not in the file."""
+    """The text for pgvector of each text's vector at length one; None for another model or a text that is not in the file."""
     known = _known() if model == EMBEDDING_MODEL else {}
     return [as_text(_unit(record)) if (record := known.get(_key(text))) else None for text in texts]
 

@@ -103,11 +103,11 @@ GRANT EXECUTE ON FUNCTION app.uuidv7(), app.uuid_time(uuid)
 """
 
 DOWNGRADE = r"""
-DROP FUNCTION app.distribute;
-DROP FUNCTION app.refuse_change;
-DROP FUNCTION app.touch_updated_at;
-DROP FUNCTION app.uuid_time;
-DROP FUNCTION app.uuidv7;
+DROP FUNCTION app.distribute(regclass, text);
+DROP FUNCTION app.refuse_change();
+DROP FUNCTION app.touch_updated_at();
+DROP FUNCTION app.uuid_time(uuid);
+DROP FUNCTION app.uuidv7();
 """
 
 

@@ -93,12 +93,12 @@ GRANT EXECUTE ON FUNCTION app.assert_clean()
 """
 
 DOWNGRADE = r"""
-DROP FUNCTION app.assert_clean;
-DROP FUNCTION app.begin_request;
-DROP FUNCTION app.required_organization;
-DROP FUNCTION app.actor_id;
-DROP FUNCTION app.user_id;
-DROP FUNCTION app.organization_id;
+DROP FUNCTION app.assert_clean();
+DROP FUNCTION app.begin_request(text, text, text, text, text, integer);
+DROP FUNCTION app.required_organization();
+DROP FUNCTION app.actor_id();
+DROP FUNCTION app.user_id();
+DROP FUNCTION app.organization_id();
 """
 
 

@@ -40,9 +40,9 @@ GRANT EXECUTE ON FUNCTION app.requests_per_day(text) TO app_definer, minutebook_
 """
 
 DOWNGRADE = r"""
-DROP FUNCTION app.requests_per_day;
-DROP FUNCTION app.window_end;
-DROP FUNCTION app.window_start;
+DROP FUNCTION app.requests_per_day(text);
+DROP FUNCTION app.window_end(text, timestamp with time zone, text);
+DROP FUNCTION app.window_start(text, timestamp with time zone, text);
 """
 
 

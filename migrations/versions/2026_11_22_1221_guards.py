@@ -122,8 +122,8 @@ END
 $remove$;
 DROP TRIGGER keep_first_dismisser ON app.ai_insights;
 DROP TRIGGER check_timezone ON app.organizations;
-DROP FUNCTION app.check_timezone;
-DROP FUNCTION app.keep_first_dismisser;
+DROP FUNCTION app.check_timezone();
+DROP FUNCTION app.keep_first_dismisser();
 """
 
 

@@ -88,8 +88,8 @@ SELECT app.ensure_partitions(3);
 """
 
 DOWNGRADE = r"""
-DROP FUNCTION app.analyze_tables;
-DROP FUNCTION app.ensure_partitions;
+DROP FUNCTION app.analyze_tables();
+DROP FUNCTION app.ensure_partitions(integer, date);
 """
 
 

@@ -78,7 +78,7 @@ CREATE OR REPLACE TRIGGER roll_up_messages AFTER INSERT ON app.ai_messages
 
 DOWNGRADE = r"""
 DROP TRIGGER roll_up_messages ON app.ai_messages;
-DROP FUNCTION app.roll_up_messages;
+DROP FUNCTION app.roll_up_messages();
 """
 
 

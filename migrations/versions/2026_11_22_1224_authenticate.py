@@ -74,9 +74,9 @@ REVOKE CREATE ON SCHEMA app FROM app_definer;
 """
 
 DOWNGRADE = r"""
-DROP FUNCTION app.my_organizations;
-DROP FUNCTION app.authenticate_service;
-DROP FUNCTION app.authenticate;
+DROP FUNCTION app.my_organizations();
+DROP FUNCTION app.authenticate_service(text);
+DROP FUNCTION app.authenticate(text, text, text);
 """
 
 

@@ -149,11 +149,11 @@ DOWNGRADE = r"""
 DROP TRIGGER create_budgets ON app.organizations;
 DROP TRIGGER create_budgets ON app.users;
 DROP VIEW app.current_usage;
-DROP FUNCTION app.usage_activity;
-DROP FUNCTION app.create_budgets;
-DROP FUNCTION app.reset_monthly_ai_usage;
-DROP FUNCTION app.reset_daily_ai_usage;
-DROP FUNCTION app.reset_usage;
+DROP FUNCTION app.usage_activity(timestamp with time zone, timestamp with time zone, integer);
+DROP FUNCTION app.create_budgets();
+DROP FUNCTION app.reset_monthly_ai_usage(timestamp with time zone);
+DROP FUNCTION app.reset_daily_ai_usage(timestamp with time zone);
+DROP FUNCTION app.reset_usage(text, timestamp with time zone);
 """
 
 

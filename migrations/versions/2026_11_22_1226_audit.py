@@ -213,13 +213,18 @@ REVOKE CREATE ON SCHEMA app FROM app_definer;
 """
 
 DOWNGRADE = r"""
-DROP FUNCTION app.audit_append;
-DROP FUNCTION app.tool_call_outcome_digest;
-DROP FUNCTION app.tool_call_digest;
-DROP FUNCTION app.audit_hash;
-DROP FUNCTION app.audit_leaf;
-DROP FUNCTION app.length_prefixed;
-DROP FUNCTION app.microseconds;
+DROP FUNCTION app.audit_append(jsonb);
+DROP FUNCTION app.tool_call_outcome_digest(app.tool_call_outcomes);
+DROP FUNCTION app.tool_call_digest(app.tool_calls);
+DROP FUNCTION app.audit_hash(bytea, bigint, bytea);
+DROP FUNCTION app.audit_leaf(uuid, bigint, uuid, text, uuid, text, text, uuid, bytea, text, timestamp with time zone, bytea);
+DROP FUNCTION app.length_prefixed(bigint);
+DROP FUNCTION app.length_prefixed(bytea);
+DROP FUNCTION app.length_prefixed(double precision);
+DROP FUNCTION app.length_prefixed(text);
+DROP FUNCTION app.length_prefixed(timestamp with time zone);
+DROP FUNCTION app.length_prefixed(uuid);
+DROP FUNCTION app.microseconds(timestamp with time zone);
 """
 
 

@@ -171,8 +171,8 @@ REVOKE CREATE ON SCHEMA app FROM app_definer;
 """
 
 DOWNGRADE = r"""
-DROP FUNCTION app.verify_audit_chain;
-DROP FUNCTION app.audit_findings;
+DROP FUNCTION app.verify_audit_chain(bigint, bigint);
+DROP FUNCTION app.audit_findings(uuid, bigint, bigint, bytea);
 """
 
 

@@ -71,7 +71,7 @@ REVOKE CREATE ON SCHEMA app FROM app_finder;
 """
 
 DOWNGRADE = r"""
-DROP FUNCTION app.search_chunks_text;
+DROP FUNCTION app.search_chunks_text(text, integer, text[], uuid[], uuid[], text);
 """
 
 

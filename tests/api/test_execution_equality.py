@@ -38,11 +38,17 @@ from strawberry.schema.config import StrawberryConfig
 
 from api.execution import Engine, batched
 
-EXAMPLES = 4_000
+EXAMPLES = 3_000
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
+# graphql-core leaves some of its own coroutines behind when a sibling fails.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:coroutine '(GraphQLCoreConverter|Executor)\\."),
+    pytest.mark.filterwarnings("ignore:Exception ignored in. <coroutine object (GraphQLCoreConverter|Executor)\\."),
+]
 
-class Boom(Exception):
+
+class BoomError(Exception):
     pass
 
 
@@ -54,11 +60,11 @@ def whim(seed: int, name: str, good: Any, wrong: Any = ()) -> Any:
     """What a resolver gives: mostly `good`; the seed decides otherwise."""
     match chance(seed, name) % 30:
         case 0:
-            raise Boom(name)
+            raise BoomError(name)
         case 1 | 2:
             return None
         case 3:
-            return Boom(f"{name}, returned")
+            return BoomError(f"{name}, returned")
         case 4:
             return wrong
         case _:
@@ -104,7 +110,7 @@ def new(kind: type[Any], seed: int) -> Any:
     wrong = {"size": 2**40, "ratio": float("nan"), "color": 7, "shade": "none", "at": NEVER, "names": [None, "b"]}
     wrong |= {"sizes": [1, None, "x"], "square": [[1, None], None, 5, [4]], "id": 7}
     for name, value in good.items():
-        with suppress(Boom):
+        with suppress(BoomError):
             setattr(thing, name, whim(seed, name, value, wrong.get(name, {})))
     return thing
 
@@ -210,7 +216,7 @@ async def each_of(items: list[Any]) -> Any:
 def caught(seed: int, name: str, good: Any) -> Any:
     try:
         return whim(seed, name, good)
-    except Boom as boom:
+    except BoomError as boom:
         return boom
 
 
@@ -239,7 +245,7 @@ class Query:
 
     @strawberry.field
     async def many(self, seed: int = 1) -> list[Thing | None]:
-        return [made(seed, at) for at in range(4)]  # type: ignore[misc]
+        return [made(seed, at) for at in range(4)]
 
     @strawberry.field
     def certain(self, seed: int = 1) -> Alpha:
@@ -273,7 +279,7 @@ class Author:
     def __init__(self, random: Random) -> None:
         self.random = random
         self.declared: dict[str, str] = {}
-        self.values: dict[str, Any] = {}
+        self.values: tuple[dict[str, Any], ...] = ({}, {})
         self.spent = 0
         self.fragments: list[tuple[str, str, str]] = []
         for name in "ABC"[: random.randint(0, 3)]:
@@ -283,7 +289,6 @@ class Author:
     def document(self) -> str:
         kind = "mutation" if self.random.random() < 0.1 else "query"
         body = self.selection(kind.title(), 4)
-        declared = f"({', '.join(self.declared.values())})" if self.declared else ""
         used = {name for name, _, _ in self.fragments if f"...{name} " in body}
         for name, _, text in reversed(self.fragments):
             used |= {other for other, _, _ in self.fragments if name in used and f"...{other} " in text}
@@ -294,7 +299,7 @@ class Author:
         return f"{kind} {declared} {body}\n" + "\n".join(texts)
 
     def selection(self, on: str, depth: int) -> str:
-        return "{ " + " ".join(self.part(on, depth) for _ in range(self.random.randint(1, 4))) + " }"
+        return "{ " + " ".join(self.part(on, depth) for _ in range(1 if self.spent > 10 else self.random.randint(1, 4))) + " }"
 
     def part(self, on: str, depth: int) -> str:
         type_, roll = schema.type_map[on], self.random.random()
@@ -315,13 +320,13 @@ class Author:
     def field(self, type_: GraphQLObjectType | GraphQLInterfaceType, depth: int) -> str:
         leafs = {name: each for name, each in type_.fields.items() if not is_composite_type(get_named_type(each.type))}
         self.spent += 1
-        pool = leafs if (depth <= 0 or self.spent > 25) and leafs else type_.fields
+        pool = leafs if (depth <= 0 or self.spent > 8) and leafs else type_.fields
         name = self.random.choice(sorted(pool))
         field = type_.fields[name]
         given = " ".join(
             f"{key}: {self.value(each.type)}"
             for key, each in field.args.items()
-            if is_non_null_type(each.type) and not each.default_value or self.random.random() < 0.4
+            if (is_non_null_type(each.type) and not each.default_value) or self.random.random() < 0.4
         )
         args = f"({given} )" if given else ""
         alias = f"{name}{chance(args)}: " if given or self.random.random() < 0.1 else ""
@@ -333,20 +338,21 @@ class Author:
         if self.random.random() < 0.85:
             return ""
         name = self.random.choice(["skip", "include"])
-        value = self.random.choice(["true", "false", self.variable("Boolean!", self.random.random() < 0.5)])
+        flag = self.random.random() < 0.5
+        value = self.random.choice(["true", "false", self.variable("Boolean!", flag, not flag)])
         return f" @{name}(if: {value} )"
 
-    def variable(self, type_: str, value: Any) -> str:
+    def variable(self, type_: str, *values: Any) -> str:
+        """A new variable, and what it is in the first and in the second execution."""
         name = f"v{len(self.declared)}"
         self.declared[name] = f"${name}: {type_}"
-        self.values[name] = value
+        for kept, value in zip(self.values, values, strict=True):
+            kept[name] = orjson.loads(orjson.dumps(value))
         return f"${name} "
 
     def value(self, type_: Any) -> str:
         if self.random.random() < 0.3:
-            if is_non_null_type(type_) or self.random.random() < 0.8:
-                return self.variable(str(type_), orjson.loads(orjson.dumps(self.plain(type_))))
-            return self.variable(str(type_), None)
+            return self.variable(str(type_), self.plain(type_), self.plain(type_))
         return literal(self.plain(type_))
 
     def plain(self, type_: Any) -> Any:
@@ -408,11 +414,13 @@ def nulls(result: ExecutionResult) -> Iterator[tuple[Any, ...]]:
 engine = Engine(schema)
 
 
-async def compare(text: str, values: dict[str, Any]) -> int:
-    ast = parse(text)
+async def compare(text: str, ast: DocumentNode, values: dict[str, Any]) -> int:
     ours, theirs = context(), context()
     expected: Any = execute(schema, ast, context_value=theirs, variable_values=values)
-    expected = expected if isinstance(expected, ExecutionResult) else await expected
+    try:
+        expected = expected if isinstance(expected, ExecutionResult) else await expected
+    except asyncio.CancelledError:  # graphql-core cancels siblings of a failure, and with them a loader's shared future
+        return 0
     (operation,) = (each for each in ast.definitions if isinstance(each, OperationDefinitionNode))
     result = await engine.execute(ast, text, operation, values, ours)
     assert orjson.dumps(result.data) == orjson.dumps(expected.data)
@@ -429,14 +437,19 @@ async def compare(text: str, values: dict[str, Any]) -> int:
 
 def check(author: Author, loop: asyncio.Runner, *, is_validated: bool) -> int:
     text = author.document()
-    ast: DocumentNode = parse(text)
+    ast = parse(text)
     if is_validated:
         assert not validate(schema, ast), text
-    declared = {name: value for name, value in author.values.items() if f"${name} " in text}
-    try:
-        return loop.run(compare(text, declared))
-    except AssertionError as error:
-        raise AssertionError(f"{text}\n{declared}\n{error}") from error
+    told = 0
+    for values in author.values:
+        declared = {name: value for name, value in values.items() if f"${name} " in text}
+        try:
+            told += loop.run(compare(text, ast, declared))
+        except AssertionError as error:
+            raise AssertionError(f"{text}\n{declared}\n{error}") from error
+        if not declared:
+            break
+    return told
 
 
 def test_generated_operations_get_the_same_answers(request: pytest.FixtureRequest) -> None:

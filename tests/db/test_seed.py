@@ -112,13 +112,21 @@ async def test_budgets_equal_their_ledger_and_the_figures_of_the_three_learners(
 
 async def test_insights_show_every_type_severity_and_state(world: Urls) -> None:
     async with operator(world) as connection:
-        kinds = await connection.fetch("SELECT DISTINCT insight_type, severity FROM app.ai_insights WHERE organization_id = $1", NORTHWIND.id)
+        kinds = await connection.fetch(
+            "SELECT DISTINCT insight_type, severity FROM app.ai_insights WHERE organization_id = $1", NORTHWIND.id
+        )
         states = await connection.fetchrow(
             """SELECT count(*) FILTER (WHERE is_dismissed), count(*) FILTER (WHERE expires_at < now()),
                       count(*) FILTER (WHERE NOT is_dismissed AND coalesce(expires_at, 'infinity') > now()),
                       count(*) FILTER (WHERE created_at > now() - interval '1 day') FROM app.ai_insights""",
         )
-    assert {row["insight_type"] for row in kinds} == {"COST_PATTERN", "SCHEDULE_RISK", "EFFICIENCY", "ANOMALY", "RECOMMENDATION"}
+    assert {row["insight_type"] for row in kinds} == {
+        "COST_PATTERN",
+        "SCHEDULE_RISK",
+        "EFFICIENCY",
+        "ANOMALY",
+        "RECOMMENDATION",
+    }
     assert {row["severity"] for row in kinds} == {"INFO", "WARNING", "CRITICAL"}
     assert min(states) >= 8
 
@@ -143,7 +151,9 @@ async def test_there_are_slow_failures_errors_pending_calls_and_one_huge_payload
 
 async def test_searches_touch_the_six_kinds_and_the_newest_waits_for_a_click(world: Urls) -> None:
     async with operator(world) as connection:
-        kinds = await connection.fetch("SELECT DISTINCT content_type FROM app.ai_content_searches WHERE organization_id = $1", VROMM.id)
+        kinds = await connection.fetch(
+            "SELECT DISTINCT content_type FROM app.ai_content_searches WHERE organization_id = $1", VROMM.id
+        )
         newest = await connection.fetchrow(
             "SELECT user_id::text, selected_content_id FROM app.ai_content_searches ORDER BY created_at DESC LIMIT 1"
         )
@@ -227,8 +237,15 @@ async def test_a_scaled_world_has_copies_in_organizations_of_their_own(template:
     async with clone(template) as urls:
         report = await seed(urls.operator, scale=3, anchor=datetime.now(UTC) - timedelta(hours=1))
         async with operator(urls) as connection:
-            slugs = [row[0] for row in await connection.fetch("SELECT slug FROM app.organizations WHERE kind = 'BUILDER' ORDER BY slug")]
-            messages = await connection.fetch("SELECT count(*) FROM app.ai_messages GROUP BY organization_id ORDER BY organization_id")
+            slugs = [
+                row[0]
+                for row in await connection.fetch(
+                    "SELECT slug FROM app.organizations WHERE kind = 'BUILDER' ORDER BY slug"
+                )
+            ]
+            messages = await connection.fetch(
+                "SELECT count(*) FROM app.ai_messages GROUP BY organization_id ORDER BY organization_id"
+            )
             subjects = await connection.fetchval("SELECT count(*) FROM app.identities WHERE subject = 'alice-002'")
         assert slugs == ["northwind", "northwind-002", "northwind-003"]
         assert report.scale == 3

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -10,9 +11,10 @@ from db.engine import Urls
 from tests.client import Client, client_of
 from tests.databases import clone, superuser
 from tests.db.valid_rows import TABLES
-from tests.security.worlds import Dump, build, dump
+from tests.security.looking import Dump, dump
+from tests.security.worlds import build
 
-UNLIMITED = {"EMBEDDER": "none", "LIMIT_COST": "10000000", "LIMIT_OPERATIONS_MINUTE": "1000000"}
+UNLIMITED: dict[str, Any] = {"EMBEDDER": "none", "LIMIT_COST": "10000000", "LIMIT_OPERATIONS_MINUTE": "1000000"}
 
 
 @dataclass(frozen=True)

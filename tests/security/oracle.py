@@ -10,7 +10,8 @@ from datetime import datetime
 from typing import Any, Final, TypeAlias
 
 from db.types import Role
-from tests.security.worlds import Dump, Principal, Row, key_of
+from tests.security.looking import Dump, Row, key_of
+from tests.security.people import Principal
 
 Test: TypeAlias = Callable[[Principal, Row], bool]
 Key: TypeAlias = tuple[Any, ...]
@@ -42,7 +43,7 @@ def the_organizations(who: Principal, row: Row) -> bool:
 
 @dataclass(frozen=True)
 class Line:
-    """One line of the table: a cell for each role; None is `–`."""
+    """One line of the table: a cell for each role; None is a dash."""
 
     member: Test | None = None
     observer: Test | None = None
@@ -201,9 +202,7 @@ CHUNK: Final = "document_id chunk_index chunk_text model dimensions embedding"
 INSIGHT: Final = "project_id insight_type title description data severity expires_at"
 PATTERN: Final = "pattern_type category_id pattern_data confidence last_calculated_at"
 RESULT: Final = "response_bytes latency_ms error_code error_message status cost_micro_usd tokens_used completed_at"
-CALL: Final = (
-    "conversation_id message_id type model_name provider tier request_bytes prompt_hash file_metadata ip_address created_at"
-)
+CALL: Final = "conversation_id message_id type model_name provider tier request_bytes prompt_hash file_metadata ip_address created_at"
 ANSWER: Final = "query_type query_params sources model tokens_used cost_micro_usd created_at"
 
 INSERTS: Final[dict[str, Writes]] = {
@@ -227,11 +226,15 @@ INSERTS: Final[dict[str, Writes]] = {
     "ai_patterns": {"service": write(org, PATTERN)},
     "user_ai_settings": {"member": write(own, "preferred_provider")},
     "user_provider_keys": {"member": write(own, f"provider {KEY_COLUMNS}")},
-    "ai_usage_logs": {"service": write(org, "tier provider model tokens_used cost_micro_usd interaction_id created_at")},
+    "ai_usage_logs": {
+        "service": write(org, "tier provider model tokens_used cost_micro_usd interaction_id created_at")
+    },
     "ai_interactions": {"service": write(org, f"{CALL} {RESULT}")},
     "ai_interaction_payloads": {"service": write(org, "interaction_id request response created_at")},
     "tool_calls": {
-        "service": write(org, "session_id conversation_id interaction_id tool_name ai_confidence timestamp payload_hash created_at")
+        "service": write(
+            org, "session_id conversation_id interaction_id tool_name ai_confidence timestamp payload_hash created_at"
+        )
     },
     "tool_call_outcomes": {"service": write(org, "tool_call_id status timestamp completed_at payload_hash created_at")},
     "tool_call_payloads": {"service": write(org, "tool_call_id part salt payload created_at")},

@@ -9,15 +9,21 @@ from api.node import global_id
 from db.types import Role
 from tests.client import Client
 from tests.security import oracle
-from tests.security.routes import RANGE, View
-from tests.security.worlds import Dump, Principal, Row
+from tests.security.looking import Dump, Row
+from tests.security.people import Principal
+from tests.security.routes import RANGE, view_of
+from tests.security.views import View
 
 FORBIDDEN: Final = "FORBIDDEN"
 
 
 def _search(view: View) -> Any:
     rows = view.visible("document_embeddings")
-    return FORBIDDEN if rows is None else {"edges": _sorted({"node": {"id": global_id("DocumentChunk", row["id"])}} for row in rows)}
+    return (
+        FORBIDDEN
+        if rows is None
+        else {"edges": _sorted({"node": {"id": global_id("DocumentChunk", row["id"])}} for row in rows)}
+    )
 
 
 def _cache_stats(view: View) -> Any:
@@ -57,7 +63,10 @@ def _activity(view: View) -> Any:
     names = ("conversations", "messages", "requests")
     people = {user for count in counts for user in count if user}
     return _sorted(
-        {"user": {"id": global_id("User", user)}, **{name: str(count[user]) for name, count in zip(names, counts, strict=True)}}
+        {
+            "user": {"id": global_id("User", user)},
+            **{name: str(count[user]) for name, count in zip(names, counts, strict=True)},
+        }
         for user in people
     )
 
@@ -84,7 +93,9 @@ def _tiers(view: View) -> Any:
 def _viewer(view: View) -> Any:
     who = view.who
     mine = [row for row in view.dump["identities"] if oracle.own(who, row)]
-    same = {row["organization_id"] for row in view.dump["identities"] for own in mine if row["subject"] == own["subject"]}
+    same = {
+        row["organization_id"] for row in view.dump["identities"] for own in mine if row["subject"] == own["subject"]
+    }
     subjects = {who.organization_id} | (set() if who.role is Role.OBSERVER else {who.user_id})
     budgets = [row for row in view.visible("usage_budgets") or () if row["subject_id"] in subjects]
     node, role = view.node("User", who.user_id), who.role.value
@@ -104,25 +115,37 @@ ROOTS: Final[dict[str, tuple[str, Callable[[View], Any]]]] = {
         "viewer{role user{id} organization{id} organizations{slug} aiSettings{id} usage{budgets{id}}}",
         _viewer,
     ),
-    "searchDocuments": ('searchDocuments(first: 50, input: {text: "lumber", mode: FULL_TEXT}){edges{node{id}}}', _search),
+    "searchDocuments": (
+        'searchDocuments(first: 50, input: {text: "lumber", mode: FULL_TEXT}){edges{node{id}}}',
+        _search,
+    ),
     "cacheStats": ("cacheStats{entries hits bytes}", _cache_stats),
     "toolUsage": (f"toolUsage({RANGE}){{toolName count errors}}", _tool_usage),
     "aiMetrics": (f"aiMetrics({RANGE}, groupBy: [USER]){{rows{{count keys{{value}}}}}}", _by_user("ai_interactions")),
-    "usageMetrics": (f"usageMetrics({RANGE}, groupBy: [USER]){{rows{{count keys{{value}}}}}}", _by_user("ai_usage_logs")),
+    "usageMetrics": (
+        f"usageMetrics({RANGE}, groupBy: [USER]){{rows{{count keys{{value}}}}}}",
+        _by_user("ai_usage_logs"),
+    ),
     "usageActivity": ("usageActivity{user{id} conversations messages requests}", _activity),
     "verifyAuditChain": ("verifyAuditChain{verdict checked checkpoint}", _chain),
-    "insights": ("insights(filter: {dismissed: null, includeExpired: true}){facets{bySeverity{severity count}}}", _insight_facets),
+    "insights": (
+        "insights(filter: {dismissed: null, includeExpired: true}){facets{bySeverity{severity count}}}",
+        _insight_facets,
+    ),
     "aiSettings": ("aiSettings{facets{byTier{tier count}}}", _tiers),
 }
 
 
 async def root_differences(client: Client, dump: Dump, who: Principal) -> list[str]:
     """What each of these fields answers, as far as it is not what the oracle says."""
-    view, found = View(dump, who), []
+    view, found = view_of(dump, who), []
     for text, expected in ROOTS.values():
         answer = await client.ask(f"{{it: {text}}}", who.who, organization=who.slug)
         refused = answer.codes == [FORBIDDEN] and answer.body["data"] == {"it": None}
-        seen, due = FORBIDDEN if refused else _in_order(answer.body.get("errors") or answer.body["data"]["it"]), expected(view)
+        seen, due = (
+            FORBIDDEN if refused else _in_order(answer.body.get("errors") or answer.body["data"]["it"]),
+            expected(view),
+        )
         if seen != due:
             found.append(f"{who} asks {text}: {seen} instead of {due}")
     return found
@@ -130,7 +153,7 @@ async def root_differences(client: Client, dump: Dump, who: Principal) -> list[s
 
 async def leaf_differences(client: Client, dump: Dump, who: Principal) -> list[str]:
     """What hangs on a message without being a node: votes, references of the AI backend, the transcript."""
-    view, found = View(dump, who), []
+    view, found = view_of(dump, who), []
     shown = list((view.shown("Message") or {}).values())
     text = "query($ids: [ID!]!) {nodes(ids: $ids) {... on Message {feedbackSummary{up down} sources{node{id}} conversation{transcript}}}}"
     ids = [global_id("Message", row["id"]) for row in shown]

@@ -1,115 +1,17 @@
-"""How the API reaches rows: for each GraphQL type its root lists, its edges to one and to many, and what each shows.
+"""The route of each GraphQL type: its table, its root lists, its edges, and what each shows, in terms of the oracle."""
 
-What is expected is said in terms of the oracle. A table that no type holds is a field of another type, or unreachable.
-"""
-
-import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
-from typing import Any, Final, TypeAlias
+from typing import Final
 
-from api.node import global_id
 from db.types import Role
 from tests.security import oracle
-from tests.security.worlds import AT, LONG_AGO, TOMORROW, Dump, Principal, Row
+from tests.security.looking import Dump, Row
+from tests.security.people import LONG_AGO, TOMORROW, Principal
+from tests.security.views import Listed, Many, One, Route, Rows, View, among, by, link, of
 
-Rows: TypeAlias = "Callable[[View], list[Row] | None]"
 PEOPLE: Final = {"MEMBER", "OBSERVER", "ADMIN", "AUDITOR"}
 RANGE: Final = f'range: {{from: "{(LONG_AGO - timedelta(days=1)).isoformat()}", to: "{TOMORROW.isoformat()}"}}'
-
-
-class View:
-    """What one principal is to be shown of a dump."""
-
-    def __init__(self, dump: Dump, who: Principal) -> None:
-        self.dump = dump
-        self.who = who
-        self._shown: dict[str, dict[str, Row] | None] = {}
-
-    def visible(self, table: str) -> list[Row] | None:
-        return oracle.visible(self.dump, table, self.who)
-
-    def shown(self, type_name: str) -> dict[str, Row] | None:
-        """The nodes of a type by id; None where the role may not read it."""
-        if type_name not in self._shown:
-            rows = TYPES[type_name].rows(self)
-            self._shown[type_name] = None if rows is None else {row["id"]: row for row in rows}
-        return self._shown[type_name]
-
-    def node(self, type_name: str | None, database_id: str | None) -> str | None:
-        """The global id, if there is such a node for this principal."""
-        found = self.shown(type_name) if type_name in TYPES else None
-        return global_id(type_name, database_id) if type_name and database_id and found and database_id in found else None
-
-    @cached_property
-    def feedback_by_message(self) -> dict[str, Row]:
-        return {row["message_id"]: row for row in (self.shown("Feedback") or {}).values() if row["user_id"] == self.who.user_id}
-
-    def beside(self, table: str, **key: object) -> Row | None:
-        """The visible row of a side table that belongs to another row."""
-        rows = self.visible(table) or ()
-        return next((row for row in rows if all(row[name] == value for name, value in key.items())), None)
-
-
-@dataclass(frozen=True)
-class Listed:
-    """A connection of Query; `%s` stands for the page's arguments. `rows` None: all that the type shows."""
-
-    text: str
-    rows: "Rows | None" = None
-
-
-@dataclass(frozen=True)
-class One:
-    """An edge to one node: its text, and the global id that it gives."""
-
-    text: str
-    expected: Callable[[View, Row], str | None]
-
-
-@dataclass(frozen=True)
-class Many:
-    """An edge to many: `type_name` and the test of a child; a connection, or a plain list at `path`."""
-
-    text: str
-    type_name: str
-    belongs: Callable[[Row, Row], bool]
-    rows: "Rows | None" = None
-    path: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Route:
-    """One GraphQL type: its table, the rows that are its nodes, and its edges."""
-
-    table: str
-    rows: Rows
-    lists: tuple[Listed, ...] = ()
-    ones: tuple[One, ...] = ()
-    manys: tuple[Many, ...] = ()
-
-
-def link(field: str, type_name: str, column: str) -> One:
-    return One(f"{field}{{id}}", lambda view, row: view.node(type_name, row[column]))
-
-
-def by(column: str) -> Callable[[Row, Row], bool]:
-    """The child points at the parent."""
-    return lambda parent, child: bool(child[column] == parent["id"])
-
-
-def of(table: str) -> Rows:
-    return lambda view: view.visible(table)
-
-
-def among(rows: Rows, test: Callable[[Row], bool]) -> Rows:
-    def chosen(view: View) -> list[Row] | None:
-        found = rows(view)
-        return None if found is None else [row for row in found if test(row)]
-
-    return chosen
 
 
 def _is_fresh(row: Row) -> bool:
@@ -142,7 +44,7 @@ def _settings_of(view: View, row: Row) -> str | None:
     return view.node("AiSettings", row["id"])
 
 
-def _status(view: View, row: Row) -> str:
+def status_of(view: View, row: Row) -> str:
     outcome = view.beside("tool_call_outcomes", tool_call_id=row["id"], organization_id=row["organization_id"])
     return outcome["status"] if outcome else "PENDING"
 
@@ -150,9 +52,13 @@ def _status(view: View, row: Row) -> str:
 def _calls(status: str) -> Rows:
     def rows(view: View) -> list[Row] | None:
         found = view.visible("tool_calls")
-        return None if found is None else [row for row in found if _status(view, row) == status]
+        return None if found is None else [row for row in found if status_of(view, row) == status]
 
     return rows
+
+
+def _subject(view: View, row: Row) -> str | None:
+    return view.node("Organization" if row["subject_type"] == "ORGANIZATION" else "User", row["subject_id"])
 
 
 ALL_INSIGHTS: Final = "filter: {dismissed: null, includeExpired: true}"
@@ -182,11 +88,18 @@ TYPES: Final[dict[str, Route]] = {
         of("projects"),
         manys=(
             Many(f"insights(first: 100, {ALL_INSIGHTS})", "Insight", by("project_id")),
-            Many("conversations(first: 100, filter: {state: ALL})", "Conversation", by("project_id"), of("ai_conversations")),
+            Many(
+                "conversations(first: 100, filter: {state: ALL})",
+                "Conversation",
+                by("project_id"),
+                of("ai_conversations"),
+            ),
             Many("documents%s", "Document", by("project_id")),
         ),
     ),
-    "Category": Route("budget_categories", of("budget_categories"), manys=(Many("patterns%s", "Pattern", by("category_id")),)),
+    "Category": Route(
+        "budget_categories", of("budget_categories"), manys=(Many("patterns%s", "Pattern", by("category_id")),)
+    ),
     "Tool": Route("ai_tools", of("ai_tools")),
     "Conversation": Route(
         "ai_conversations",
@@ -194,9 +107,15 @@ TYPES: Final[dict[str, Route]] = {
         lists=(
             Listed("conversations(%s)"),
             Listed("conversations(%s, filter: {state: ALL})", of("ai_conversations")),
-            Listed("conversations(%s, filter: {state: ALL}, orderBy: {field: CREATED_AT, direction: ASC})", of("ai_conversations")),
-            Listed("conversations(%s, filter: {state: DELETED})", among(of("ai_conversations"), lambda row: row["deleted_at"] is not None)),
-            Listed("conversations(%s, filter: {search: \"LUMBER\"})"),
+            Listed(
+                "conversations(%s, filter: {state: ALL}, orderBy: {field: CREATED_AT, direction: ASC})",
+                of("ai_conversations"),
+            ),
+            Listed(
+                "conversations(%s, filter: {state: DELETED})",
+                among(of("ai_conversations"), lambda row: row["deleted_at"] is not None),
+            ),
+            Listed('conversations(%s, filter: {search: "LUMBER"})'),
         ),
         ones=(link("user", "User", "user_id"), link("project", "Project", "project_id")),
         manys=(
@@ -212,7 +131,10 @@ TYPES: Final[dict[str, Route]] = {
         ones=(
             link("conversation", "Conversation", "conversation_id"),
             link("user", "User", "user_id"),
-            One("myFeedback{id}", lambda view, row: view.node("Feedback", view.feedback_by_message.get(row["id"], {}).get("id"))),
+            One(
+                "myFeedback{id}",
+                lambda view, row: view.node("Feedback", view.feedback_by_message.get(row["id"], {}).get("id")),
+            ),
             One("interaction{id}", _interaction_of),
         ),
     ),
@@ -233,7 +155,10 @@ TYPES: Final[dict[str, Route]] = {
         ones=(link("project", "Project", "project_id"), link("dismissedBy", "User", "dismissed_by")),
     ),
     "Pattern": Route(
-        "ai_patterns", of("ai_patterns"), lists=(Listed("patterns(%s)"),), ones=(link("category", "Category", "category_id"),)
+        "ai_patterns",
+        of("ai_patterns"),
+        lists=(Listed("patterns(%s)"),),
+        ones=(link("category", "Category", "category_id"),),
     ),
     "AiSettings": Route(
         "user_ai_settings",
@@ -241,7 +166,7 @@ TYPES: Final[dict[str, Route]] = {
         lists=(Listed("aiSettings(%s)"),),
         ones=(link("user", "User", "id"),),
     ),
-    "UsageBudget": Route("usage_budgets", of("usage_budgets"), ones=(One(SUBJECT, lambda view, row: _subject(view, row)),)),
+    "UsageBudget": Route("usage_budgets", of("usage_budgets"), ones=(One(SUBJECT, _subject),)),
     "UsageLog": Route(
         "ai_usage_logs",
         of("ai_usage_logs"),
@@ -260,14 +185,19 @@ TYPES: Final[dict[str, Route]] = {
         manys=(Many("toolCalls%s", "ToolCall", by("interaction_id")),),
     ),
     "CacheEntry": Route(
-        "ai_cache", lambda view: oracle.fresh_cache(view.dump, view.who, datetime.now(UTC)), lists=(Listed("cacheEntries(%s)"),)
+        "ai_cache",
+        lambda view: oracle.fresh_cache(view.dump, view.who, datetime.now(UTC)),
+        lists=(Listed("cacheEntries(%s)"),),
     ),
     "ToolCall": Route(
         "tool_calls",
         of("tool_calls"),
         lists=(
             Listed("toolCalls(%s)"),
-            *(Listed(f"toolCalls(%s, filter: {{status: [{each}]}})", _calls(each)) for each in ("SUCCESS", "ERROR", "PENDING")),
+            *(
+                Listed(f"toolCalls(%s, filter: {{status: [{each}]}})", _calls(each))
+                for each in ("SUCCESS", "ERROR", "PENDING")
+            ),
         ),
         ones=(
             link("user", "User", "user_id"),
@@ -282,7 +212,10 @@ TYPES: Final[dict[str, Route]] = {
         of("audit_events"),
         lists=(Listed("auditEvents(%s)"),),
         ones=(
-            One("actor{id}", lambda view, row: view.node("User", row["actor_id"]) if row["actor_role"] in PEOPLE else None),
+            One(
+                "actor{id}",
+                lambda view, row: view.node("User", row["actor_id"]) if row["actor_role"] in PEOPLE else None,
+            ),
             One("target{id}", lambda view, row: view.node(row["target_type"], row["target_id"])),
         ),
     ),
@@ -307,70 +240,13 @@ TYPES: Final[dict[str, Route]] = {
         ),
     ),
     "ContentSearch": Route(
-        "ai_content_searches", of("ai_content_searches"), lists=(Listed("contentSearches(%s)"),), ones=(link("user", "User", "user_id"),)
+        "ai_content_searches",
+        of("ai_content_searches"),
+        lists=(Listed("contentSearches(%s)"),),
+        ones=(link("user", "User", "user_id"),),
     ),
 }
 
 
-def _subject(view: View, row: Row) -> str | None:
-    return view.node("Organization" if row["subject_type"] == "ORGANIZATION" else "User", row["subject_id"])
-
-
-# ── tables that are fields of other types ────────────────────────────────────────────────────────────────────────────
-@dataclass(frozen=True)
-class Field:
-    """A value that comes from a side table, under a node of `type_name`."""
-
-    type_name: str
-    text: str
-    expected: Callable[[View, Row], Any]
-
-
-def _payload(part: str, name: str) -> Callable[[View, Row], Any]:
-    def expected(view: View, row: Row) -> Any:
-        found = view.beside("tool_call_payloads", tool_call_id=row["id"], part=part, organization_id=row["organization_id"])
-        return found and json.loads(found["payload"]).get(name)
-
-    return expected
-
-
-def _request(view: View, row: Row) -> Any:
-    found = view.beside("ai_interaction_payloads", interaction_id=row["id"])
-    return found and json.loads(found["request"])
-
-
-def _details(view: View, row: Row) -> Any:
-    found = view.beside("audit_payloads", event_id=row["id"])
-    return found and json.loads(found["payload"])
-
-
-def _hints(view: View, row: Row) -> list[dict[str, str]] | None:
-    """A list for whose keys one may know of, even if there is none; null otherwise."""
-    test = oracle.READS["user_provider_keys"].of(view.who.role)
-    whose = {"organization_id": row["organization_id"], "user_id": row["id"]}
-    if test is None or not test(view.who, whose):
-        return None
-    return [{"hint": key["hint"]} for key in view.visible("user_provider_keys") or () if key["user_id"] == row["id"]]
-
-
-def _address(view: View, row: Row) -> str | None:
-    is_legible = oracle.is_legible("ai_interactions", "ip_address", view.who.role)
-    return str(row["ip_address"]).partition("/")[0] if is_legible and row["ip_address"] else None
-
-
-FIELDS: Final[dict[str, tuple[Field, ...]]] = {
-    "ai_interaction_payloads": (Field("AiInteraction", "request", _request),),
-    "ai_interactions": (Field("AiInteraction", "ipAddress", _address),),
-    "tool_call_outcomes": (Field("ToolCall", "status", _status),),
-    "tool_call_payloads": (
-        Field("ToolCall", "params", _payload("CALL", "params")),
-        Field("ToolCall", "result", _payload("OUTCOME", "result")),
-        Field("ToolCall", "errorDetails", _payload("OUTCOME", "errorDetails")),
-    ),
-    "audit_payloads": (Field("AuditEvent", "details", _details),),
-    "user_provider_keys": (Field("AiSettings", "keys{hint}", _hints),),
-}
-# By a root field of their own (test_parity.py asks them), or not on the wire at all.
-AT_THE_ROOT: Final = {"ai_cache_stats", "audit_checkpoints", "identities"}
-UNREACHED: Final = {"usage_ledger", "usage_reservations", "audit_heads", "idempotency_keys"}
-assert AT > LONG_AGO
+def view_of(dump: Dump, who: Principal) -> View:
+    return View(dump, who, TYPES)

@@ -4,111 +4,36 @@ Titles and times are the same on both sides, so that only the organization tells
 under one user id, and rows without a foreign key point across the wall: what forgets the organization shows it.
 """
 
-import hashlib
 import json
 import uuid
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final, TypeAlias
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import TypeAlias
 
-import asyncpg
 from sqlalchemy import insert
 from sqlalchemy.dialects.postgresql import asyncpg as compiler
 
 from api.auth import OWN_ISSUER
-from db.actor import DB_ROLES
 from db.engine import Urls
-from db.types import Role
 from tests.databases import superuser
 from tests.db.valid_rows import ROWS, TABLES
-
-Database: TypeAlias = "asyncpg.Connection[Any]"
-Row: TypeAlias = dict[str, Any]
-Dump: TypeAlias = dict[str, list[Row]]
-
-AT: Final = datetime.now(UTC).replace(minute=7, second=9, microsecond=123_457) - timedelta(hours=2)
-LONG_AGO: Final = AT - timedelta(days=20)  # mostly another partition
-TOMORROW: Final = AT + timedelta(days=1)
-NORTH, SOUTH = SLUGS = ("north", "south")
-NEVER_ISSUED: Final = str(uuid.uuid5(uuid.NAMESPACE_URL, "minutebook:never issued"))
-WANDA: Final = str(uuid.uuid5(uuid.NAMESPACE_URL, "minutebook:wanda"))
-ROLES: Final = {
-    NORTH: {"ana": "MEMBER", "ben": "MEMBER", "olga": "OBSERVER", "carol": "ADMIN", "dave": "AUDITOR", "wanda": "MEMBER"},
-    SOUTH: {"ana": "MEMBER", "ben": "MEMBER", "olga": "OBSERVER", "carol": "ADMIN", "dave": "AUDITOR", "wanda": "ADMIN"},
-}
-EMBEDDING: Final = f"[{','.join(['0.1'] * 384)}]"
-DIGEST: Final = hashlib.sha256(b"payload").digest()
-
-
-def uid(slug: str, *names: object) -> str:
-    """The id of a thing of an organization, always the same."""
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, "/".join(map(str, ("minutebook", slug, *names)))))
-
-
-def timed(at: datetime, slug: str, *names: object) -> str:
-    """The same as a version-7 id of that time, as rows of the logs have it."""
-    chance = uuid.UUID(uid(slug, *names)).int & ((1 << 74) - 1)
-    high, low = chance >> 62, chance & ((1 << 62) - 1)
-    return str(uuid.UUID(int=int(at.timestamp() * 1_000) << 80 | 7 << 76 | high << 64 | 2 << 62 | low))
-
-
-def user_id(slug: str, person: str) -> str:
-    return WANDA if person == "wanda" else uid(slug, "user", person)
-
-
-@dataclass(frozen=True)
-class Principal:
-    """Who asks: `who` as the test client names it, and what the request's context holds for it."""
-
-    slug: str
-    name: str
-    who: str
-    organization_id: str
-    user_id: str | None
-    actor_id: str
-    role: Role
-
-    def __str__(self) -> str:
-        return f"{self.name} ({self.role.value.lower()}) of {self.slug}"
-
-    @property
-    def db_role(self) -> str:
-        return DB_ROLES[self.role]
-
-    @property
-    def begin(self) -> str:
-        """The call that makes a transaction this principal's."""
-        values = (self.organization_id, self.user_id or "", self.actor_id, self.db_role, "req-1")
-        literals = ", ".join(f"'{value}'" for value in values)
-        return f"SELECT app.begin_request({literals}, 30000)"
-
-
-def _person(slug: str, name: str, role: str) -> Principal:
-    found = user_id(slug, name)
-    who = name if name == "wanda" else f"{name}.{slug}"
-    return Principal(slug, name, who, uid(slug), found, found, Role(role))
-
-
-def _service(slug: str) -> Principal:
-    who = f"service:{slug}"
-    actor = uuid.uuid5(uuid.uuid5(uuid.NAMESPACE_URL, OWN_ISSUER), who)
-    return Principal(slug, "service", who, uid(slug), None, str(actor), Role.SERVICE)
-
-
-PRINCIPALS: Final = tuple(
-    principal
-    for slug, people in ROLES.items()
-    for principal in (*(_person(slug, name, role) for name, role in people.items()), _service(slug))
+from tests.security.looking import Database, Row
+from tests.security.people import (
+    AT,
+    LONG_AGO,
+    NORTH,
+    PRINCIPALS,
+    ROLES,
+    SLUGS,
+    SOUTH,
+    TOMORROW,
+    Principal,
+    person_of,
+    timed,
+    uid,
+    user_id,
 )
 
-
-def principal(slug: str, name: str) -> Principal:
-    return next(each for each in PRINCIPALS if (each.slug, each.name) == (slug, name))
-
-
-# ── rows ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 Rows: TypeAlias = Iterator[tuple[str, Row]]
 
 
@@ -119,7 +44,11 @@ def _shared(slug: str) -> Rows:
         yield "projects", {"id": uid(slug, "project", name), "name": name, "created_at": AT}
     for name in ("lumber", "labor"):
         yield "budget_categories", {"id": uid(slug, "category", name), "name": name, "created_at": AT}
-    for name, project, kind in (("plan", "kitchen", "DOCUMENT"), ("rules", None, "DOCUMENT"), ("exam", "roof", "EXERCISE")):
+    for name, project, kind in (
+        ("plan", "kitchen", "DOCUMENT"),
+        ("rules", None, "DOCUMENT"),
+        ("exam", "roof", "EXERCISE"),
+    ):
         yield "documents", {
             "id": uid(slug, "document", name), "title": name, "content_type": kind, "created_at": AT,
             "project_id": project and uid(slug, "project", project), "content_id": uid("both", "content", name),
@@ -150,14 +79,15 @@ def _shared(slug: str) -> Rows:
 
 def _insights(slug: str) -> Rows:
     dismissed = {"is_dismissed": True, "dismissed_by": user_id(slug, "ana"), "dismissed_at": AT}
-    for name, changes in {
+    kinds: dict[str, Row] = {
         "open": {},
         "general": {"project_id": None},
         "expired": {"expires_at": LONG_AGO},
         "dismissed": dismissed,
         "both": {**dismissed, "expires_at": LONG_AGO, "project_id": None},
         "fading": {"expires_at": TOMORROW},
-    }.items():
+    }
+    for name, changes in kinds.items():
         project = {"project_id": uid(slug, "project", "kitchen")}
         yield "ai_insights", {**project, "id": uid(slug, "insight", name), "title": name, "created_at": AT, **changes}
 
@@ -184,7 +114,9 @@ def _owned(slug: str, person: str) -> Rows:
     owner = {"user_id": user_id(slug, person)}
     other = SOUTH if slug == NORTH else NORTH
     for state in ("live", "deleted"):
-        conversation, question, answer = (uid(slug, kind, person, state) for kind in ("conversation", "question", "answer"))
+        conversation, question, answer = (
+            uid(slug, kind, person, state) for kind in ("conversation", "question", "answer")
+        )
         yield "ai_conversations", {
             **owner, "id": conversation, "title": state, "created_at": AT, "updated_at": AT,
             "project_id": uid(slug, "project", "kitchen") if state == "live" else None,
@@ -193,7 +125,10 @@ def _owned(slug: str, person: str) -> Rows:
         said = {**owner, "conversation_id": conversation, "created_at": AT}
         yield "ai_messages", {**said, "id": question, "role": "USER", "content": "Why is lumber over?", "sources": "[]"}
         yield "ai_messages", {**said, "id": answer, "role": "ASSISTANT", "sources": _sources(slug, other, person)}
-        yield "ai_feedback", {**owner, "id": uid(slug, "feedback", person, state), "message_id": answer, "created_at": AT}
+        yield (
+            "ai_feedback",
+            {**owner, "id": uid(slug, "feedback", person, state), "message_id": answer, "created_at": AT},
+        )
         if state == "live":
             yield from _logs(slug, person, person, conversation=conversation, message=answer)
     yield "user_ai_settings", {**owner, "tier": "FREE"}
@@ -210,8 +145,13 @@ def _owned(slug: str, person: str) -> Rows:
 def _sources(slug: str, other: str, person: str) -> str:
     """References as the AI backend wrote them: to what is ours, and across the wall."""
     kinds = (("document", "plan"), ("insight", "open"), ("project", "kitchen"))
-    refs = [{"kind": kind, "id": uid(home, kind, name), "title": name} for home in (slug, other) for kind, name in kinds]
-    refs += [{"kind": "conversation", "id": uid(home, "conversation", whose, "live")} for home, whose in ((slug, "ben"), (other, person))]
+    refs = [
+        {"kind": kind, "id": uid(home, kind, name), "title": name} for home in (slug, other) for kind, name in kinds
+    ]
+    refs += [
+        {"kind": "conversation", "id": uid(home, "conversation", whose, "live")}
+        for home, whose in ((slug, "ben"), (other, person))
+    ]
     return json.dumps(refs)
 
 
@@ -257,9 +197,13 @@ async def build(urls: Urls) -> None:
             row = {"id": uid(slug), "slug": slug, "name": "Builders", "created_at": AT}
             await put(connection, "organizations", row)
             for person, role in people.items():
-                at, found = {"created_at": AT, "organization_id": uid(slug)}, _person(slug, person, role)
+                at, found = {"created_at": AT, "organization_id": uid(slug)}, person_of(slug, person, role)
                 await put(connection, "users", {**at, "id": found.user_id, "role": role, "display_name": person})
-                await put(connection, "identities", {**at, "issuer": OWN_ISSUER, "subject": found.who, "user_id": found.user_id})
+                await put(
+                    connection,
+                    "identities",
+                    {**at, "issuer": OWN_ISSUER, "subject": found.who, "user_id": found.user_id},
+                )
         for slug in SLUGS:
             # The triggers' definer functions are bounded by the context, whoever inserts.
             await connection.execute(f"SET LOCAL app.organization_id = '{uid(slug)}'")
@@ -275,52 +219,17 @@ async def _leave_traces(urls: Urls, actor: Principal) -> None:
     """An idempotency key, and events about a call of its own, of Ana and of the other organization."""
     other = SOUTH if actor.slug == NORTH else NORTH
     person = "ana" if actor.user_id is None else actor.name
-    targets = [("ToolCall", timed(AT, actor.slug, "call", person, "ERROR")), ("Project", uid(other, "project", "kitchen"))]
+    targets = [
+        ("ToolCall", timed(AT, actor.slug, "call", person, "ERROR")),
+        ("Project", uid(other, "project", "kitchen")),
+    ]
     targets += [("Conversation", uid(actor.slug, "conversation", whose, "live")) for whose in {"ana", person}]
-    events = [{"action": "tool_call.recorded", "target_type": kind, "target_id": id_, "details": {"id": id_}} for kind, id_ in targets]
+    events = [
+        {"action": "tool_call.recorded", "target_type": kind, "target_id": id_, "details": {"id": id_}}
+        for kind, id_ in targets
+    ]
     async with superuser(urls) as connection, connection.transaction():
         key = {"organization_id": actor.organization_id, "actor_id": actor.actor_id, "expires_at": TOMORROW}
         await put(connection, "idempotency_keys", key)
         await connection.execute(actor.begin)
         await connection.execute("SELECT count(*) FROM app.audit_append($1::jsonb)", json.dumps(events))
-
-
-# ── looking at them ──────────────────────────────────────────────────────────────────────────────────────────────────
-def key_of(table: str) -> tuple[str, ...]:
-    """The columns that tell rows of a table apart, the organization's first."""
-    names = [column.name for column in TABLES[table].primary_key]
-    return tuple(name for name in names if name != "created_at")
-
-
-async def dump(connection: Database) -> Dump:
-    """Every row of every table, as a superuser sees them."""
-    found = {}
-    for name, table in TABLES.items():
-        columns = ", ".join(column.name for column in table.c if column.name not in {"embedding", "tsv"})
-        found[name] = [dict(row) for row in await connection.fetch(f"SELECT {columns} FROM app.{name}")]
-    return found
-
-
-@asynccontextmanager
-async def acting(connection: Database, actor: Principal) -> AsyncIterator[Database]:
-    """A transaction as this principal, undone at the end. On a superuser's connection too, inside what it began."""
-    transaction = connection.transaction()
-    await transaction.start()
-    try:
-        await connection.execute(actor.begin)
-        yield connection
-    finally:
-        await transaction.rollback()
-
-
-@asynccontextmanager
-async def logins(urls: Urls) -> AsyncIterator[dict[bool, Database]]:
-    """Connections of the two request logins: True is the service's."""
-    api, ingest = await asyncpg.connect(urls.api), await asyncpg.connect(urls.ingest)
-    try:
-        for connection in (api, ingest):
-            await connection.set_type_codec("uuid", schema="pg_catalog", encoder=str, decoder=str)
-        yield {False: api, True: ingest}
-    finally:
-        await api.close()
-        await ingest.close()

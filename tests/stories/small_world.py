@@ -51,7 +51,7 @@ INSERT INTO app.ai_messages (organization_id, user_id, conversation_id, role, co
             jsonb_build_object('kind', 'document', 'title', 'Plan', 'id', (SELECT max(id::text) FROM app.documents)),
             jsonb_build_object('kind', 'insight', 'title', 'Odd', 'id', (SELECT max(id::text) FROM app.ai_insights)),
             jsonb_build_object('kind', 'project', 'title', 'Kitchen', 'id', :project),
-            jsonb_build_object('kind', 'conversation', 'title', 'Chat', 'id', c.id)),
+            jsonb_build_object('kind', 'conversation', 'title', 'Chat', 'id', (SELECT min(id::text) FROM app.ai_conversations))),
         now() - n / 2 * interval '1 second'
     FROM app.ai_conversations c, generate_series(1, 6 * :times) n;
 INSERT INTO app.ai_feedback (organization_id, message_id, user_id, rating)

@@ -1,0 +1,4 @@
+-- dave: 1 data statements
+/* app_auditor */ SELECT app.tool_calls.tool_name, count(*) AS count, count(*) FILTER (WHERE app.tool_call_outcomes.status = 'ERROR') AS errors 
+FROM app.tool_calls LEFT OUTER JOIN app.tool_call_outcomes ON app.tool_call_outcomes.organization_id = $1::UUID AND app.tool_call_outcomes.tool_call_id = app.tool_calls.id AND app.tool_call_outcomes.created_at = app.tool_calls.created_at AND app.tool_call_outcomes.created_at >= $2::TIMESTAMP WITH TIME ZONE 
+WHERE app.tool_calls.organization_id = $1::UUID AND app.tool_calls.timestamp >= $3::TIMESTAMP WITH TIME ZONE AND app.tool_calls.created_at >= $2::TIMESTAMP WITH TIME ZONE AND app.tool_calls.timestamp < $4::TIMESTAMP WITH TIME ZONE AND app.tool_calls.created_at < $5::TIMESTAMP WITH TIME ZONE GROUP BY app.tool_calls.tool_name ORDER BY count DESC, app.tool_calls.tool_name;

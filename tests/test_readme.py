@@ -1,0 +1,20 @@
+"""The README says what is so."""
+
+import json
+import re
+
+from api.readme import README, generated
+from tests.client import Client
+
+TEXT = README.read_text(encoding="utf-8")
+
+
+def test_the_readmes_tables_are_those_of_the_matrix_and_the_settings() -> None:
+    assert generated(TEXT) == TEXT, "run python -m api.readme"
+
+
+async def test_the_readmes_first_question_has_the_readmes_answer(ask_world: Client) -> None:
+    [body] = re.findall(r"-d '(\{\"query\".*?\})'", TEXT)
+    [answer] = re.findall(r"```json\n(.*?)```", TEXT, re.DOTALL)
+    found = await ask_world.post(json.loads(body), "alice")
+    assert found.body == json.loads(answer)
