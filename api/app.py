@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+import asyncpg
 from litestar import Litestar, Response, get
 from litestar.datastructures import State
 from litestar.status_codes import HTTP_200_OK, HTTP_503_SERVICE_UNAVAILABLE
@@ -93,6 +94,8 @@ class Service:
                 await release(pools.api, connection)
         except DatabaseUnavailableError as error:
             return False, {"database": str(error)}
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:  # it went away in between
+            return False, {"database": type(error).__name__}
         return migrated.passed, {"database": "reachable", "migrations": migrated.detail}
 
 

@@ -30,6 +30,7 @@ from api import cursor
 from api.context import Context, Info
 from api.errors import BadUserInputError, ForbiddenError
 from api.filters import Where, present
+from api.loaders import created_bounds
 from api.node import Node, Source
 
 DEFAULT_PAGE: Final = 20
@@ -303,8 +304,11 @@ def _children(
     async def load(parents: list[str]) -> list[C]:
         groups: dict[int, list[Any]] = {}
         if is_paged:
+            # What hangs on a row is not older than the row: its id says which months need not be looked into.
+            bounds = created_bounds(parents) if pager.listing.source.is_partitioned else None
+            values = pager.values | ({"parents_from": bounds[0]} if bounds else {})
             rows = await session.fetch(
-                ("children", *shape), lambda: _lateral(pager, by), **pager.values, parents=parents
+                ("children", bounds is None, *shape), lambda: _lateral(pager, by, is_bounded=bool(bounds)), **values, parents=parents
             )
             for row in rows:
                 groups.setdefault(row["parent_at"], []).append(row)
@@ -321,9 +325,13 @@ def _parents() -> Any:
     return keys.table_valued(column("id", Uuid(as_uuid=False)), with_ordinality="at").render_derived(name="parent")
 
 
-def _lateral(pager: Pager[Any], by: ColumnElement[Any]) -> Select[Any]:
+def _lateral(pager: Pager[Any], by: ColumnElement[Any], *, is_bounded: bool) -> Select[Any]:
     parent = _parents()
-    page = pager.select(by == parent.c.id).lateral("page")
+    tests = [by == parent.c.id]
+    if is_bounded:
+        created_at = pager.listing.source.table.c.created_at
+        tests.append(created_at >= bindparam("parents_from", type_=created_at.type))
+    page = pager.select(*tests).lateral("page")
     is_descending = pager.order.is_descending != pager.page.is_backward
     keys = [page.c[pager.order.attribute], page.c["database_id"]]
     order = (key.desc() if is_descending else key for key in keys)

@@ -1,6 +1,7 @@
 """What one operation shares: the caller, its transaction, its loaders, its clock, and what it read on record."""
 
 from collections.abc import Awaitable, Callable, Hashable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -18,11 +19,17 @@ Batch = Callable[[list[Any]], Awaitable[list[Any]]]
 
 @dataclass
 class Context:
-    """Made for one operation and thrown away with it; nothing in here outlives or is shared between two."""
+    """Made for one operation and thrown away with it; nothing in here outlives or is shared between two.
+
+    `session` is the READ ONLY transaction that all loaders share; `open_session` makes the next one, `writing` a
+    READ COMMITTED one around a change.
+    """
 
     actor: Actor
     session: Session
     request_id: str
+    open_session: Callable[[], Session]
+    writing: Callable[[], AbstractAsyncContextManager[Session]]
     embedder: Embedder | None = None
     reads: dict[str, set[str]] = field(default_factory=dict)
     _loaders: dict[Hashable, DataLoader[Any, Any]] = field(default_factory=dict)
@@ -31,6 +38,13 @@ class Context:
     def now(self) -> datetime:
         """The operation's one moment: its fields and its statements agree on it."""
         return self.session.now
+
+    async def end_reading(self) -> None:
+        """Before a change: what is read after it is read anew, from a snapshot that holds it."""
+        before, self.session = self.session, self.open_session()
+        self.session.statements = before.statements
+        self._loaders.clear()
+        await before.finish(failed=False)
 
     def loader(self, key: Hashable, batch: Callable[[], Batch]) -> DataLoader[Any, Any]:
         """The operation's loader of this name; `batch` makes its function when it is first asked for."""

@@ -22,6 +22,7 @@ from graphql import (
     VariableDefinitionNode,
     VariableNode,
     parse,
+    print_ast,
     specified_rules,
     validate,
 )
@@ -186,20 +187,24 @@ def _coded(error: GraphQLError, ast: DocumentNode) -> GraphQLError:
     """A literal that does not fit its type is the caller's input; everything else is the document."""
     node = error.nodes[0] if error.nodes else None
     if isinstance(node, ValueNode) and not isinstance(node, VariableNode):
-        return _as(BadUserInputError, error, argument=_argument_around(ast, node))
+        path, place = _argument_around(ast, node)
+        placed = GraphQLError(error.message, place, extensions=error.extensions)
+        return _as(BadUserInputError, placed, argument=path)
     original = error.extensions or {}
     if "code" in original:
         return error
     return _as(ValidationFailedError, error)
 
 
-def _argument_around(ast: DocumentNode, wanted: Node) -> str:
-    """The path of the argument that holds `wanted`: `filter.projectId`; `$name` in a variable's default."""
+def _argument_around(ast: DocumentNode, wanted: ValueNode) -> tuple[str, Node]:
+    """The path of the argument that holds `wanted`, and its node there: `filter.projectId`; `$name` in a variable's default."""
+    # Lists and objects come as copies without a place, since graphql-core fills in variables before it asks a scalar.
+    text = print_ast(wanted) if wanted.loc is None else None
     stack: list[tuple[Node, str]] = [(ast, "")]
     while stack:
         node, path = stack.pop()
-        if node is wanted:
-            return path
+        if node is wanted or (text is not None and type(node) is type(wanted) and print_ast(node) == text):
+            return path, node
         if isinstance(node, ArgumentNode):
             path = node.name.value
         elif isinstance(node, ObjectFieldNode):
@@ -210,4 +215,4 @@ def _argument_around(ast: DocumentNode, wanted: Node) -> str:
             child = getattr(node, key, None)
             children = child if isinstance(child, list | tuple) else (child,)
             stack.extend((each, path) for each in children if isinstance(each, Node))
-    return ""
+    return "", wanted

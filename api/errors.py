@@ -123,7 +123,7 @@ _BY_SQLSTATE: Final[dict[str, type[ApiError]]] = {
 }
 _USER_ERRORS: Final = {"23505": "CONFLICT", "23503": "NOT_FOUND", "23514": "INVALID"}
 
-_ECHO: Final = re.compile(r"(?:,? found|\. Found|(?<=[^d] value)): .*", re.DOTALL)  # not "has invalid value: "
+_ECHO: Final = re.compile(r"(?:,? found|\. Found|(?<=\?) Found|(?<=[^d] value)): .*", re.DOTALL)  # not "has invalid value: "
 _ENUM_VALUE: Final = re.compile(r"Value (?:'.*'|\".*\") does not exist in", re.DOTALL)
 _QUOTED_TOKEN: Final = re.compile(r"\b(String|BlockString|Int|Float) (?:'.*'|\".*\")", re.DOTALL)
 _LITERAL: Final = re.compile(r'"""(?:\\"""|.)*?"""|"(?:\\.|[^"\\\n])*"?', re.DOTALL)
@@ -167,7 +167,10 @@ def without_echo(message: str) -> str:
     """graphql-core's message without the value that it quotes."""
     message = _ENUM_VALUE.sub("The value does not exist in", message)
     shortened = _ECHO.sub("", _QUOTED_TOKEN.sub(r"\1", message))
-    return shortened if shortened == message else shortened.rstrip(" .:;,") + "."
+    if shortened == message:
+        return message
+    shortened = shortened.rstrip(" .:;,")
+    return shortened if shortened.endswith("?") else shortened + "."
 
 
 def _root(error: BaseException) -> BaseException:

@@ -69,13 +69,20 @@ class Where:
             return
         self.add(f"{name}=", lambda: column == bindparam(name, type_=column.type), **{name: plain(value)})
 
-    def one_of(self, column: Column, name: str, values: Iterable[object] | None) -> None:
+    def one_of(
+        self, column: Column, name: str, values: Iterable[object] | None, *, argument: str | None = None
+    ) -> None:
         """`column` is one of `values`, unless absent. An empty list finds nothing."""
         if values is None or values is strawberry.UNSET:
             return
         chosen = [plain(value) for value in values]
         if len(chosen) > MAX_VALUES:
-            raise BadUserInputError(f"`{name}` takes at most {MAX_VALUES} values.", argument=name)
+            raise BadUserInputError(
+                f"`{argument or name}` takes at most {MAX_VALUES} values.", argument=argument or name
+            )
+        if len(chosen) == 1:  # = keeps the order of an index that = ANY would lose
+            self.equals(column, name, chosen[0])
+            return
         self.add(f"{name}∈", lambda: column == any_(bindparam(name, type_=ARRAY(column.type))), **{name: chosen})
 
     def identified(self, column: Column, name: str, value: str | None, type_name: str) -> None:
@@ -91,7 +98,7 @@ class Where:
             if isinstance(text, str):
                 clean_text(text, name, MAX_TEXT)
         self.equals(column, f"{name}_eq", given.eq)
-        self.one_of(column, f"{name}_in", given.in_)
+        self.one_of(column, f"{name}_in", given.in_, argument=f"{name}.in")
         prefix = given.starts_with
         if prefix:
             low, high = f"{name}_low", f"{name}_high"

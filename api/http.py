@@ -129,7 +129,8 @@ class GraphQLEndpoint:
             self._refuse_method(method)
             media_type = negotiate(headers.get("accept"))
             _refuse_content(headers)
-            actor = await self.identify(headers)
+            async with asyncio.timeout(self.limits.operation_timeout_s):
+                actor = await self.identify(headers)
             is_service = actor is not None and actor.role is Role.SERVICE
             most = self.limits.service_body_bytes if is_service else self.limits.body_bytes
             body = await read_body(headers, receive, most, self.limits.body_timeout_s)

@@ -4,22 +4,26 @@ A query reads one snapshot in one READ ONLY transaction that ends before the ans
 payloads is then appended to the audit chain; if that fails, the answer does not leave.
 """
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final, cast
+from typing import Final
 
+import graphql
 import orjson
-from graphql import ExecutionResult, GraphQLError, GraphQLSchema, execute
+from graphql import ExecutionResult, GraphQLError, GraphQLSchema
 
 from api.context import Context
 from api.documents import Documents, InvalidDocumentError, Prepared
 from api.errors import UnauthenticatedError, UnavailableError, as_graphql_error, mask
+from api.execution import Engine
 from api.http import GraphQLAnswer, GraphQLRequest
 from db.actor import Actor
 from db.embedder import Embedder
 from db.engine import Pools
-from db.session import Limits, act_as
+from db.session import Limits, Session, act_as
 
 PAYLOAD_READ: Final = "payload.read"
 
@@ -40,6 +44,9 @@ class Operations:
     clock: Callable[[], datetime] = _wall_clock
     may_introspect: Callable[[Actor | None], bool] = lambda _actor: True
     watch: Callable[[Context], None] = field(default=lambda _context: None)
+
+    def __post_init__(self) -> None:
+        self._engine = Engine(self.schema)
 
     async def execute(self, request: GraphQLRequest) -> GraphQLAnswer:
         """The answer to a request. Raises nothing of its own: every error is masked and typed."""
@@ -62,28 +69,39 @@ class Operations:
             return GraphQLAnswer(errors=[as_graphql_error(error, request_id=request.request_id, query=request.query)])
 
     async def _query(self, prepared: Prepared, request: GraphQLRequest, actor: Actor) -> ExecutionResult:
-        now = self.clock()
-        async with act_as(self.pools, actor, request_id=request.request_id, limits=self.limits, now=now) as session:
-            context = Context(actor, session, request.request_id, self.embedder)
-            result = self._execute(prepared, request.variables, context)
-            result = result if isinstance(result, ExecutionResult) else await result
+        context = self._context(request, actor)
+        try:
+            result = await self._engine.execute(
+                prepared.document.ast, prepared.document.digest, prepared.node, request.variables, context
+            )
+        except BaseException:
+            await asyncio.shield(context.session.finish(failed=True))
+            raise
+        await asyncio.shield(context.session.finish(failed=False))
         self.watch(context)
         if context.reads:
             await self._record(context)
         return result
 
-    def _execute(self, prepared: Prepared, variables: Mapping[str, Any], context: Context | None) -> Any:
-        name = prepared.node.name
-        return execute(
-            self.schema,
-            prepared.document.ast,
-            context_value=context,
-            variable_values=cast("dict[str, Any]", variables),
-            operation_name=name.value if name else None,
-        )
+    def _context(self, request: GraphQLRequest, actor: Actor) -> Context:
+        about = {"request_id": request.request_id, "limits": self.limits, "now": self.clock()}
+
+        def open_session() -> Session:
+            return Session(self.pools, actor, read_only=True, **about)
+
+        def writing() -> AbstractAsyncContextManager[Session]:
+            return act_as(self.pools, actor, read_only=False, **about)
+
+        return Context(actor, open_session(), request.request_id, open_session, writing, self.embedder)
 
     def _introspect(self, prepared: Prepared, request: GraphQLRequest) -> ExecutionResult:
-        return cast("ExecutionResult", self._execute(prepared, request.variables, None))
+        name = prepared.node.name
+        return graphql.execute_sync(
+            self.schema,
+            prepared.document.ast,
+            variable_values=request.variables,
+            operation_name=name.value if name else None,
+        )
 
     async def _record(self, context: Context) -> None:
         """Append what was read to the chain of the caller's organization. Raises UnavailableError when that fails."""

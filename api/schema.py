@@ -9,7 +9,8 @@ import strawberry
 from graphql import GraphQLField, GraphQLObjectType, GraphQLSchema, lexicographic_sort_schema, print_schema
 from strawberry.schema.config import StrawberryConfig
 
-from api import registry
+from api import changes, registry
+from api.change import idempotent
 from api.context import Info
 from api.entities import (
     ai_settings,
@@ -105,12 +106,23 @@ class Query(
     pass
 
 
+@strawberry.type(description="What can be changed. Every change is on the audit chain of its organization.")
+class Mutation(changes.conversation.ConversationMutation):
+    pass
+
+
 def build_schema() -> GraphQLSchema:
     """The executable schema. Registers every entity's nodes."""
     sources = tuple(source for module in ENTITIES for source in getattr(module, "SOURCES", (module.SOURCE,)))
     registry.register(sources)
     config = StrawberryConfig(scalar_map=SCALARS)
-    schema = strawberry.Schema(query=Query, types=[source.node for source in sources], config=config)
+    schema = strawberry.Schema(
+        query=Query,
+        mutation=Mutation,
+        types=[source.node for source in sources],
+        directives=[idempotent],
+        config=config,
+    )
     core = schema._schema
     _read_attributes_straight(core)
     return core

@@ -2048,13 +2048,13 @@ CREATE INDEX ix_ai_interactions_user_id_created_at_id ON ONLY app.ai_interaction
 
 CREATE INDEX ix_ai_messages_conversation_id_created_at_id ON app.ai_messages USING btree (organization_id, conversation_id, created_at, id);
 
--- Name: ix_ai_patterns_category_id_created_at_id; Type: INDEX; Schema: app; Owner: minutebook_owner
+-- Name: ix_ai_patterns_category_id_last_calculated_at_id; Type: INDEX; Schema: app; Owner: minutebook_owner
 
-CREATE INDEX ix_ai_patterns_category_id_created_at_id ON app.ai_patterns USING btree (organization_id, category_id, created_at DESC, id DESC) WHERE (category_id IS NOT NULL);
+CREATE INDEX ix_ai_patterns_category_id_last_calculated_at_id ON app.ai_patterns USING btree (organization_id, category_id, last_calculated_at DESC, id DESC) WHERE (category_id IS NOT NULL);
 
--- Name: ix_ai_patterns_created_at_id; Type: INDEX; Schema: app; Owner: minutebook_owner
+-- Name: ix_ai_patterns_last_calculated_at_id; Type: INDEX; Schema: app; Owner: minutebook_owner
 
-CREATE INDEX ix_ai_patterns_created_at_id ON app.ai_patterns USING btree (organization_id, created_at DESC, id DESC);
+CREATE INDEX ix_ai_patterns_last_calculated_at_id ON app.ai_patterns USING btree (organization_id, last_calculated_at DESC, id DESC);
 
 -- Name: ix_ai_usage_logs_created_at_id; Type: INDEX; Schema: app; Owner: minutebook_owner
 
@@ -2586,10 +2586,10 @@ ALTER TABLE app.tool_call_outcomes
 ALTER TABLE app.tool_call_payloads
     ADD CONSTRAINT fk_tool_call_payloads_tool_call_id_user_id_created_at FOREIGN KEY (organization_id, tool_call_id, user_id, created_at) REFERENCES app.tool_calls(organization_id, id, user_id, created_at);
 
--- Name: tool_calls fk_tool_calls_conversation_id; Type: FK CONSTRAINT; Schema: app; Owner: minutebook_owner
+-- Name: tool_calls fk_tool_calls_conversation_id_user_id; Type: FK CONSTRAINT; Schema: app; Owner: minutebook_owner
 
 ALTER TABLE app.tool_calls
-    ADD CONSTRAINT fk_tool_calls_conversation_id FOREIGN KEY (organization_id, conversation_id) REFERENCES app.ai_conversations(organization_id, id);
+    ADD CONSTRAINT fk_tool_calls_conversation_id_user_id FOREIGN KEY (organization_id, conversation_id, user_id) REFERENCES app.ai_conversations(organization_id, id, user_id);
 
 -- Name: tool_calls fk_tool_calls_tool_name; Type: FK CONSTRAINT; Schema: app; Owner: minutebook_owner
 

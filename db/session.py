@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import asyncpg
 import structlog
@@ -23,10 +23,16 @@ from db.types import Role
 log = structlog.get_logger(__name__)
 
 STATEMENT_TIMEOUT_MS: Final = 5_000
+END_TIMEOUT_S: Final = 5.0
+ROLLBACK: Final = "ROLLBACK; SELECT app.assert_clean()"
 
 
 class LostCommitError(Exception):
-    """PostgreSQL answered COMMIT with a rollback: what the transaction did was not stored."""
+    """What the transaction did was not stored: a statement of it failed, or PostgreSQL answered COMMIT with a rollback."""
+
+
+class TransactionOverError(RuntimeError):
+    """A statement came after the end of its transaction, or was cut off by it."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,8 @@ class Session:
     """The caller's transaction. `statements` lists the data statements that it ran, for tests and for tracing."""
 
     __slots__ = (
-        "_connection", "_failure", "_limits", "_lock", "_pool", "_read_only", "_request_id", "actor", "now", "statements",
+        "_connection", "_failure", "_has_begun", "_limits", "_lock", "_pool", "_read_only", "_request_id", "_running",
+        "actor", "now", "statements",
     )  # fmt: skip
 
     def __init__(
@@ -57,6 +64,8 @@ class Session:
         self._connection: PoolConnectionProxy | None = None
         self._lock = asyncio.Lock()
         self._failure: Exception | None = None
+        self._running: asyncio.Task[Any] | None = None
+        self._has_begun = False
 
     async def fetch(self, shape: Hashable, build: Callable[[], Executable], **values: Any) -> list[asyncpg.Record]:
         """Run the statement of `shape`, built by `build` when it is new. Raises asyncpg's errors.
@@ -75,23 +84,28 @@ class Session:
 
     async def fetch_text(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:
         """Run SQL text with `$n` binds; the text names the role itself where it is planned often."""
-        async with self._lock:
-            if self._failure is not None:  # the transaction is aborted: later statements could only say so
-                raise self._failure
-            connection = self._connection or await self._begin()
-            self.statements.append(sql)
-            try:
-                rows: list[asyncpg.Record] = await connection.fetch(sql, *arguments)
-            except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                self._failure = error
-                raise
-            return rows
+        rows: list[asyncpg.Record] = await self._send("fetch", sql, *arguments)
+        return rows
 
     async def execute_text(self, sql: str) -> None:
         """Run settings or several commands as one simple message, without binds; not counted as a data statement."""
+        await self._send("execute", sql)
+
+    async def _send(self, method: Literal["fetch", "execute"], sql: str, *arguments: Any) -> Any:
         async with self._lock:
-            connection = self._connection or await self._begin()
-            await connection.execute(sql)
+            if self._failure is not None:  # aborted, never begun or over: a statement could run outside of it
+                raise self._failure
+            self._running = asyncio.current_task()
+            try:
+                connection = self._connection or await self._begin()
+                if method == "fetch":
+                    self.statements.append(sql)
+                return await getattr(connection, method)(sql, *arguments)
+            except BaseException as error:
+                self._failure = error if isinstance(error, Exception) else TransactionOverError("cut off")
+                raise
+            finally:
+                self._running = None
 
     async def _begin(self) -> PoolConnectionProxy:
         connection = await acquire(self._pool, timeout_s=self._limits.acquire_s)
@@ -104,22 +118,44 @@ class Session:
                 timeout_ms=self._limits.statement_ms,
             )
         )
+        self._has_begun = True
         return connection
 
     async def finish(self, *, failed: bool) -> None:
-        """End the transaction and give the connection back, clean or not at all."""
-        connection, self._connection = self._connection, None
-        if connection is None:
-            return
+        """End the transaction and give the connection back, clean or not at all.
+
+        Raises, unless it `failed` anyway: why it could not begin, LostCommitError, or errors of its end.
+        """
+        failure, running = self._failure, self._running
+        self._failure = failure or TransactionOverError("the transaction is over")
+        if running is not None:
+            # A loader's task outlives the request that waited for it: it may neither hold nor take a connection now.
+            running.cancel()
+        async with self._lock:
+            connection, self._connection = self._connection, None
+        is_undone = failed or failure is not None or running is not None
+        if connection is not None:
+            await self._end(connection, is_undone=is_undone, failed=failed)
+        if is_undone and not failed:
+            if failure is not None and not self._has_begun:
+                raise failure
+            if not self._read_only:
+                raise LostCommitError
+
+    async def _end(self, connection: PoolConnectionProxy, *, is_undone: bool, failed: bool) -> None:
         is_clean = False
         try:
-            if failed or self._failure is not None:
-                await connection.execute("ROLLBACK; SELECT app.assert_clean()")
-            elif self._read_only:
-                await connection.execute(END)
-            else:
-                await self._commit(connection)
+            async with asyncio.timeout(END_TIMEOUT_S):
+                if is_undone:
+                    await connection.execute(ROLLBACK)
+                elif self._read_only:
+                    await connection.execute(END)
+                else:
+                    await self._commit(connection)
             is_clean = True
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            if not failed:  # else the caller is told what came first
+                raise
         finally:
             if not is_clean:
                 log.error("connection.dropped", role=self.actor.role.value)

@@ -97,6 +97,8 @@ class DocumentSearchInput:
         types, documents = present(self.content_type), present(self.document_ids)
         if documents is not None and len(documents) > MAX_VALUES:
             raise BadUserInputError(f"`documentIds` takes at most {MAX_VALUES} ids.", argument="documentIds")
+        if types is not None and len(types) > MAX_VALUES:
+            raise BadUserInputError(f"`contentType` takes at most {MAX_VALUES} values.", argument="contentType")
         project_id = present(self.project_id)
         scope = search.Scope(
             content_types=None if types is None else tuple(each.value for each in types),

@@ -33,7 +33,8 @@ from api.entities import interaction as interactions
 from api.entities import user as users
 from api.entities.references import AiInteraction, AuditEvent, Conversation, User
 from api.enums import described
-from api.filters import METRICS_RANGE, DateTimeFilter, TimeRange, Where, checked_range, present
+from api.errors import BadUserInputError
+from api.filters import MAX_VALUES, METRICS_RANGE, DateTimeFilter, TimeRange, Where, checked_range, present
 from api.loaders import by_id
 from api.node import Node, Source
 from api.payloads import Beside, on_record
@@ -187,9 +188,12 @@ def within(where: Where, start: datetime, end: datetime | None, table: FromClaus
 
 
 def _went(where: Where, statuses: list[ToolCallStatus], window: tuple[datetime, datetime | None]) -> None:
-    ended = [status.value for status in statuses if status is not ToolCallStatus.PENDING]
+    if len(statuses) > MAX_VALUES:
+        raise BadUserInputError(f"`status` takes at most {MAX_VALUES} values.", argument="status")
+    # Each once: they stand in the statement's text, and name it.
+    ended = sorted({status.value for status in statuses} - {ToolCallStatus.PENDING.value})
     if ToolCallStatus.PENDING in statuses:
-        among = [O.c.status == literal_column(f"'{status}'") for status in sorted(ended)]
+        among = [O.c.status == literal_column(f"'{status}'") for status in ended]
         where.add(f"pending or {ended}", lambda: or_(O.c.tool_call_id.is_(None), *among))
         return
     if len(ended) == 1:

@@ -62,7 +62,7 @@ WHERE k.confdeltype NOT IN ('a', 'c') OR k.confupdtype <> 'a' OR k.condeferrable
 )
 
 # The owner of a personal row stands in the key to its parent, so that it cannot drift from the parent's.
-# To the conversation of a tool call it does not: the call is the caller's own record, whoever's session it was made in.
+# To the conversation of a tool call it does not: the call is a record of its own person, in whosever session it was made.
 OWNER_IN_KEY: Final = asked(
     "foreign_key_carries_the_owner",
     """

@@ -33,12 +33,12 @@ class Pattern(Base):
 
 P = Pattern
 
-Index(None, P.organization_id, P.created_at.desc(), P.id.desc())
+Index(None, P.organization_id, P.last_calculated_at.desc(), P.id.desc())
 Index(
     None,
     P.organization_id,
     P.category_id,
-    P.created_at.desc(),
+    P.last_calculated_at.desc(),
     P.id.desc(),
     postgresql_where=P.category_id.is_not(None),
 )

@@ -50,7 +50,7 @@ class ToolCall(Base):
 
     __table_args__ = (
         key_to("users", "user_id"),
-        key_to("ai_conversations", "conversation_id"),
+        key_to("ai_conversations", "conversation_id", "user_id", to=("id", "user_id")),
         key_to("ai_tools", "tool_name", to=("name",)),
         # What outcomes and payloads refer to, so that their owner cannot drift from the call's.
         UniqueConstraint("organization_id", *CALL_KEY),

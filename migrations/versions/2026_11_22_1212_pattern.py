@@ -28,11 +28,11 @@ CREATE TABLE app.ai_patterns (
     CONSTRAINT ck_ai_patterns_pattern_type CHECK (pattern_type IN ('CATEGORY_COST_BASELINE', 'PHASE_DURATION_BASELINE', 'COST_PER_UNIT_BASELINE')),
     CONSTRAINT ck_ai_patterns_confidence CHECK (confidence BETWEEN 0 AND 1)
 );
-CREATE INDEX ix_ai_patterns_category_id_created_at_id
-    ON app.ai_patterns (organization_id, category_id, created_at DESC, id DESC)
+CREATE INDEX ix_ai_patterns_category_id_last_calculated_at_id
+    ON app.ai_patterns (organization_id, category_id, last_calculated_at DESC, id DESC)
     WHERE category_id IS NOT NULL;
-CREATE INDEX ix_ai_patterns_created_at_id
-    ON app.ai_patterns (organization_id, created_at DESC, id DESC);
+CREATE INDEX ix_ai_patterns_last_calculated_at_id
+    ON app.ai_patterns (organization_id, last_calculated_at DESC, id DESC);
 ALTER TABLE app.ai_patterns ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.ai_patterns FORCE ROW LEVEL SECURITY;
 SELECT app.distribute('app.ai_patterns');

@@ -89,7 +89,7 @@ CREATE TABLE app.tool_calls (
     created_at TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT pk_tool_calls PRIMARY KEY (organization_id, id, created_at),
     CONSTRAINT fk_tool_calls_user_id FOREIGN KEY(organization_id, user_id) REFERENCES app.users (organization_id, id),
-    CONSTRAINT fk_tool_calls_conversation_id FOREIGN KEY(organization_id, conversation_id) REFERENCES app.ai_conversations (organization_id, id),
+    CONSTRAINT fk_tool_calls_conversation_id_user_id FOREIGN KEY(organization_id, conversation_id, user_id) REFERENCES app.ai_conversations (organization_id, id, user_id),
     CONSTRAINT fk_tool_calls_tool_name FOREIGN KEY(organization_id, tool_name) REFERENCES app.ai_tools (organization_id, name),
     CONSTRAINT uq_tool_calls_id_user_id_created_at UNIQUE (organization_id, id, user_id, created_at),
     CONSTRAINT ck_tool_calls_ai_confidence CHECK (ai_confidence BETWEEN 0 AND 1),

@@ -88,6 +88,26 @@ SELECT app.ensure_partitions(3);
 """
 
 DOWNGRADE = r"""
+-- The months, with their rows: what points at them goes first. row_security on, as above: the key's check on DETACH runs
+-- as the owner, whom FORCE blinds, and there is nothing left for it to find.
+SET LOCAL row_security = on;
+DO $remove$
+DECLARE
+    found record;
+BEGIN
+    FOR found IN
+        SELECT parent.relname AS parent, child.relname AS child
+        FROM pg_inherits AS i
+        JOIN pg_class AS parent ON parent.oid = i.inhparent AND parent.relkind = 'p'
+        JOIN pg_class AS child ON child.oid = i.inhrelid
+        WHERE parent.relnamespace = 'app'::regnamespace
+        ORDER BY parent.relname IN ('tool_calls', 'ai_interactions'), child.relname
+    LOOP
+        EXECUTE format('ALTER TABLE app.%I DETACH PARTITION app.%I', found.parent, found.child);
+        EXECUTE format('DROP TABLE app.%I', found.child);
+    END LOOP;
+END
+$remove$;
 DROP FUNCTION app.analyze_tables();
 DROP FUNCTION app.ensure_partitions(integer, date);
 """

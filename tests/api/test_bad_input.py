@@ -5,6 +5,7 @@ import re
 from typing import Any, Final
 
 import pytest
+from graphql import GraphQLEnumType, GraphQLInputObjectType
 
 from api.node import global_id
 from tests.api.reach import DAYS, ROUTES, SCHEMA, SOMEBODY, Place, fields_with_arguments, literal_of, operation, places, with_value
@@ -16,7 +17,7 @@ DATABASES_WORDS: Final = re.compile(
     rb"invalid input|asyncpg|sqlstate|syntax for|out of range|relation |column |app\.|violates|22P02|22021|traceback|encode", re.I
 )
 LONG: Final = CANARY * 80_000
-NOT_A_TEXT: Final[tuple[Any, ...]] = (1, 1.5, True, {CANARY: 1}, [[]])
+NOT_A_TEXT: Final[tuple[Any, ...]] = (1, 1.5, True, {"key": CANARY}, [[]])
 NOT_STORABLE: Final = (f"{CANARY}\x00", f"{CANARY}\ud800", f"\udfff{CANARY}")
 TIMES: Final = (
     "0000-01-01T00:00:00Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "+10000-01-01T00:00:00Z", "2026-02-30T00:00:00Z",
@@ -34,7 +35,7 @@ REFUSED: Final[dict[str, tuple[Any, ...]]] = {
     "DateTime": (*NOT_A_TEXT, *NOT_STORABLE, LONG, CANARY, *TIMES),
     "Vector": ([], [[]], ["a"], [None], [1e39], [0.0] * 384, [1.0] * 383, [1.0] * 1_536, [1.0] * 5_000, CANARY, "AAAA", LONG, 1, True, {}),
 }
-NOT_OBJECTS: Final = (1, True, CANARY, [[]], {CANARY: 1})
+NOT_OBJECTS: Final = (1, True, CANARY, [[]], {"key": CANARY})
 # By name: what is of the right type and still not valid. `None` means: null.
 UNFIT: Final[dict[str, tuple[Any, ...]]] = {
     "first": (0, -1, 101, 2**31 - 1),
@@ -55,18 +56,21 @@ INVERTED: Final = {"gte": DAYS[1], "lt": DAYS[0]}
 OF_ANOTHER_TYPE: Final = global_id("Feedback", "01940000-0000-7000-8000-000000000001")
 ANY_TYPE: Final = {"id", "ids", "targetId"}
 PLACES: Final = tuple(places())
+FIRST_OF_KIND: Final = frozenset({place.kind: place for place in reversed(PLACES)}.values())
 
 
 def bad_values(place: Place) -> list[Any]:
     """What must be refused at this place."""
     kind = SCHEMA.type_map[place.kind]
-    if type(kind).__name__ == "GraphQLInputObjectType":
+    if isinstance(kind, GraphQLInputObjectType):
         values: list[Any] = list(NOT_OBJECTS)
         values += [INVERTED, {"gte": INVERTED["gte"], "lt": INVERTED["gte"]}] if place.kind == "DateTimeFilter" else []
-    elif type(kind).__name__ == "GraphQLEnumType":
+    elif isinstance(kind, GraphQLEnumType):
         values = ["NOPE", "active", "", 1, True, {}, [[]], CANARY]
     else:
         values = list(REFUSED[place.kind])
+        if place not in FIRST_OF_KIND:  # the type's own code has seen them all once: these show that it is asked here
+            values = values[PLACES.index(place) % 4 :: 4]
     if place.kind == "ID" and place.name not in ANY_TYPE:
         values.append(OF_ANOTHER_TYPE)
     values += REACHES if (place.kind, place.name) in {("Int", "before"), ("Int", "after")} else UNFIT.get(place.name, ())
@@ -78,6 +82,18 @@ def bad_values(place: Place) -> list[Any]:
 def valid_one(place: Place) -> Any:
     kind = SCHEMA.type_map[place.kind]
     return next(iter(kind.values)) if hasattr(kind, "values") else {"ID": SOMEBODY, "String": "x"}[place.kind]
+
+
+async def ask(client: Client, query: str, **variables: Any) -> Answer:
+    """The answer to an operation whose texts may be what no UTF-8 encodes."""
+    return await post(client, json.dumps({"query": query, "variables": variables}).encode())
+
+
+async def post(client: Client, body: bytes) -> Answer:
+    """The answer to a body as it is."""
+    headers = {"Authorization": f"Bearer {client.token(WHO)}", "Content-Type": "application/json"}
+    response = await client.http.post("/graphql", content=body, headers=headers)
+    return Answer(response.status_code, response.json(), response.content, ())
 
 
 def is_clean(answer: Answer) -> bool:
@@ -123,7 +139,7 @@ async def test_the_routes_to_arguments_lead_somewhere(ask_world: Client, parent:
 async def test_a_bad_value_in_a_variable_is_refused_by_its_name(ask_world: Client, place: Place) -> None:
     text = operation(place)
     for value in bad_values(place):
-        answer = await ask_world.ask(text, WHO, **{place.argument: with_value(place, value)})
+        answer = await ask(ask_world, text, **{place.argument: with_value(place, value)})
         shown = repr(value)[:80]
         assert answer.errors, (shown, answer.body)
         assert is_clean(answer), (shown, answer.raw)
@@ -140,14 +156,15 @@ async def test_a_bad_literal_is_refused_by_its_name(ask_world: Client, place: Pl
         if isinstance(value, str) and len(value) > 20_000:
             continue
         literal = literal_of(with_value(place, value), argument.type)
-        answer = await ask_world.ask(operation(place, literal), WHO)
+        answer = await ask(ask_world, operation(place, literal))
         shown = literal[:120]
         assert answer.errors, (shown, answer.body)
         assert is_clean(answer), (shown, answer.raw)
         codes = {"BAD_USER_INPUT", "GRAPHQL_VALIDATION_FAILED", "GRAPHQL_PARSE_FAILED", "QUERY_TOO_COMPLEX"}
         assert set(answer.codes) <= codes, (shown, answer.errors)
         located = all(error.get("locations") for error in answer.errors)
-        assert names(answer, place) or (located and "BAD_USER_INPUT" not in answer.codes), (shown, answer.errors)
+        too_long = answer.codes == ["QUERY_TOO_COMPLEX"]
+        assert names(answer, place) or too_long or (located and "BAD_USER_INPUT" not in answer.codes), (shown, answer.errors)
         assert CANARY.encode() not in answer.raw, (shown, answer.errors)
 
 
@@ -169,7 +186,7 @@ async def test_an_unusual_value_is_answered_or_refused_cleanly(ask_world: Client
     text = operation(place)
     values: list[Any] = [[value] if place.is_list else value for value in UNUSUAL[place.kind]]
     for value in [*values, *([[]] if place.is_list else [])]:
-        answer = await ask_world.ask(text, WHO, **{place.argument: with_value(place, value)})
+        answer = await ask(ask_world, text, **{place.argument: with_value(place, value)})
         assert is_clean(answer), (value, answer.raw)
         assert set(answer.codes) <= {"BAD_USER_INPUT"}, (value, answer.errors)
 
@@ -178,10 +195,10 @@ async def test_empty_lists_find_nothing(ask_world: Client) -> None:
     lists = [place for place in PLACES if place.is_list and place.name not in {"groupBy", "ids"}]
     assert len(lists) > 15
     for place in lists:
-        answer = await ask_world.ask(operation(place), WHO, **{place.argument: with_value(place, [])})
+        answer = await ask(ask_world, operation(place), **{place.argument: with_value(place, [])})
         assert "errors" not in answer.body, (str(place), answer.errors)
         if place.kind not in {"Vector", "MetricDimension"} and "edges" in json.dumps(answer.body):
-            assert not re.search(r'"edges": \[\{"node": \{"__typename"', json.dumps(answer.data[place.field])), str(place)
+            assert not re.search(r'"edges": \[\{"node": \{"__typename"', json.dumps(answer.data)), str(place)
 
 
 @pytest.mark.parametrize("name", ["conversations", "insights", "auditEvents", "toolCalls", "documents", "patterns", "feedback"])
@@ -202,9 +219,7 @@ RAW: Final = [
 async def test_what_is_no_json_or_too_large_for_it_is_refused(ask_world: Client, value: str, argument: str) -> None:
     query = json.dumps("query($first:Int){conversations(first:$first){edges{cursor}}}")
     body = f'{{"query":{query},"variables":{{"first":{value}}}}}'.encode()
-    headers = {"Authorization": f"Bearer {ask_world.token(WHO)}", "Content-Type": "application/json"}
-    response = await ask_world.http.post("/graphql", content=body, headers=headers)
-    answer = Answer(response.status_code, response.json(), response.content, ())
+    answer = await post(ask_world, body)
     assert is_clean(answer), answer.raw
     assert answer.codes == ["BAD_USER_INPUT"]
     assert argument in answer.errors[0]["extensions"].get("argument", "")
