@@ -162,8 +162,7 @@ async def _effected(change: Change, effect: Effect) -> Done:
 
 
 async def _undo(change: Change) -> None:
-    change.session.forget_failure()
-    await change.session.execute_text("ROLLBACK TO SAVEPOINT effect")
+    await change.session.undo_to("effect")
     change.events.clear()
 
 

@@ -23,7 +23,11 @@ _CHECK_SIZE: Final = 6
 _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
 
 SortValue = datetime | int | str
-_PARSE: Final[dict[type[SortValue], Callable[[str], SortValue]]] = {datetime: datetime.fromisoformat, int: int, str: str}
+_PARSE: Final[dict[type[SortValue], Callable[[str], SortValue]]] = {
+    datetime: datetime.fromisoformat,
+    int: int,
+    str: str,
+}
 
 
 def _check(body: bytes, organization_id: str) -> bytes:

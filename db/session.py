@@ -91,6 +91,15 @@ class Session:
         """Run settings or several commands as one simple message, without binds; not counted as a data statement."""
         await self._send("execute", sql)
 
+    async def undo_to(self, savepoint: str) -> None:
+        """ROLLBACK TO the savepoint: the transaction goes on, although a statement of it was refused.
+
+        Raises what had ended it for good: a lost connection, a cancellation.
+        """
+        if isinstance(self._failure, asyncpg.PostgresError):
+            self._failure = None
+        await self.execute_text(f"ROLLBACK TO SAVEPOINT {savepoint}")
+
     async def _send(self, method: Literal["fetch", "execute"], sql: str, *arguments: Any) -> Any:
         async with self._lock:
             if self._failure is not None:  # aborted, never begun or over: a statement could run outside of it

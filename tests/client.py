@@ -50,7 +50,9 @@ class Client:
     settings: Settings
     seen: list[Context] = field(default_factory=list)
 
-    async def ask(self, query: str, who: str | None = "alice", /, *, organization: str | None = None, **variables: Any) -> Answer:
+    async def ask(
+        self, query: str, who: str | None = "alice", /, *, organization: str | None = None, **variables: Any
+    ) -> Answer:
         """The answer to one operation."""
         return await self.post({"query": query, "variables": variables}, who, organization=organization)
 
@@ -100,7 +102,9 @@ async def client_of(
     urls: Urls, home: Path, *, clock: Callable[[], datetime] | None = None, **environment: str
 ) -> AsyncIterator[Client]:
     """The application over `urls`, started and stopped around the block."""
-    settings = load({"MINUTEBOOK_HOME": str(home), "ENVIRONMENT": "dev", "POOL_SIZE": "4", "INGEST_POOL_SIZE": "2", **environment})
+    settings = load(
+        {"MINUTEBOOK_HOME": str(home), "ENVIRONMENT": "dev", "POOL_SIZE": "4", "INGEST_POOL_SIZE": "2", **environment}
+    )
     seen: list[Context] = []
     app = create_app(settings, urls, clock=clock, watch=seen.append)
     async with (

@@ -1,7 +1,7 @@
 """Slots: one field over the rows of one group of objects, from the resolver's call to the completed column."""
 
-from collections.abc import AsyncIterable, Callable, Coroutine, Iterable
-from typing import Any, Final, Protocol
+from collections.abc import AsyncIterable, Callable, Iterable
+from typing import Any, Final, Protocol, cast
 
 from graphql import GraphQLAbstractType, GraphQLError, GraphQLObjectType, GraphQLResolveInfo, GraphQLSchema
 from graphql.execution import default_type_resolver
@@ -112,7 +112,7 @@ class Slot:
             self.values = [error] * len(sources)
             return
         if field.how is How.BATCH:
-            self.values = [self._together(call(sources, **arguments))]
+            self.values = [self._together(arguments)]
         elif field.how is How.WRAPPED:
             info = self.info
             self.values = _each(lambda source, **given: call(source, info, **given), sources, arguments)
@@ -126,10 +126,11 @@ class Slot:
         info = run.config.info_class(_raw_info=self.info, _field=field.own)
         return {**field.arguments(run.variables, info), field.info_name: info}
 
-    async def _together(self, coroutine: Coroutine[Any, Any, list[Any]]) -> Any:
-        count = len(self.group.sources)
+    async def _together(self, arguments: dict[str, Any]) -> None:
+        sources, call = self.group.sources, cast("Callable[..., Any]", self.field.call)
+        count = len(sources)
         try:
-            values = list(await coroutine)
+            values = list(await call(sources, **arguments))
             if len(values) != count:
                 raise ValueError(f"{self.field.key} got {len(values)} results for {count} objects")  # noqa: TRY301
         except Exception as error:  # noqa: BLE001 - a batch fails for all of its objects

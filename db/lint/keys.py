@@ -62,7 +62,6 @@ WHERE k.confdeltype NOT IN ('a', 'c') OR k.confupdtype <> 'a' OR k.condeferrable
 )
 
 # The owner of a personal row stands in the key to its parent, so that it cannot drift from the parent's.
-# To the conversation of a tool call it does not: the call is a record of its own person, in whosever session it was made.
 OWNER_IN_KEY: Final = asked(
     "foreign_key_carries_the_owner",
     """
@@ -74,8 +73,7 @@ FROM ours AS t
 JOIN pg_catalog.pg_constraint AS k ON k.conrelid = t.oid AND k.contype = 'f' AND k.conparentid = 0
 JOIN owned AS mine ON mine.attrelid = k.conrelid
 JOIN owned AS its ON its.attrelid = k.confrelid
-WHERE NOT (mine.attnum = ANY (k.conkey) AND its.attnum = ANY (k.confkey)) AND k.conname <> ALL ($1::text[])""",
-    ["fk_tool_calls_conversation_id"],
+WHERE NOT (mine.attnum = ANY (k.conkey) AND its.attnum = ANY (k.confkey))""",
 )
 
 COLUMN_TYPE: Final = asked(

@@ -8,13 +8,25 @@ import pytest
 from graphql import GraphQLEnumType, GraphQLInputObjectType
 
 from api.node import global_id
-from tests.api.reach import DAYS, ROUTES, SCHEMA, SOMEBODY, Place, fields_with_arguments, literal_of, operation, places, with_value
+from tests.api.reach import (
+    DAYS,
+    ROUTES,
+    SCHEMA,
+    SOMEBODY,
+    Place,
+    fields_with_arguments,
+    literal_of,
+    operation,
+    places,
+    with_value,
+)
 from tests.client import Answer, Client
 
 WHO: Final = "jon"  # an admin: may read the tables behind every root field
 CANARY: Final = "canary-9c41"
 DATABASES_WORDS: Final = re.compile(
-    rb"invalid input|asyncpg|sqlstate|syntax for|out of range|relation |column |app\.|violates|22P02|22021|traceback|encode", re.I
+    rb"invalid input|asyncpg|sqlstate|syntax for|out of range|relation |column |app\.|violates|22P02|22021|traceback|encode",
+    re.I,
 )
 LONG: Final = CANARY * 80_000
 NOT_A_TEXT: Final[tuple[Any, ...]] = (1, 1.5, True, {"key": CANARY}, [[]])
@@ -29,11 +41,40 @@ REFUSED: Final[dict[str, tuple[Any, ...]]] = {
     "Float": (CANARY, "1", True, {}, [[]], 10**399),
     "Boolean": ("true", 1, 0, {}, [[]]),
     "String": (*NOT_A_TEXT, *NOT_STORABLE, LONG),
-    "ID": (1.5, True, {}, [[]], *NOT_STORABLE, LONG, "", CANARY, 1, 2**63, SOMEBODY.rstrip("=")[:-3], global_id("User", CANARY)),
+    "ID": (
+        1.5,
+        True,
+        {},
+        [[]],
+        *NOT_STORABLE,
+        LONG,
+        "",
+        CANARY,
+        1,
+        2**63,
+        SOMEBODY.rstrip("=")[:-3],
+        global_id("User", CANARY),
+    ),
     "UUID": (*NOT_A_TEXT, *NOT_STORABLE, LONG, "", CANARY, "0" * 32, "{00000000-0000-4000-8000-000000000000}"),
     "BigInt": (2**63, -(2**63) - 1, 10**399, 1.5, True, {}, [[]], "", "1.0", "1e3", "0x1", CANARY, "٣", "1" * 5_000),
     "DateTime": (*NOT_A_TEXT, *NOT_STORABLE, LONG, CANARY, *TIMES),
-    "Vector": ([], [[]], ["a"], [None], [1e39], [0.0] * 384, [1.0] * 383, [1.0] * 1_536, [1.0] * 5_000, CANARY, "AAAA", LONG, 1, True, {}),
+    "Vector": (
+        [],
+        [[]],
+        ["a"],
+        [None],
+        [1e39],
+        [0.0] * 384,
+        [1.0] * 383,
+        [1.0] * 1_536,
+        [1.0] * 5_000,
+        CANARY,
+        "AAAA",
+        LONG,
+        1,
+        True,
+        {},
+    ),
 }
 NOT_OBJECTS: Final = (1, True, CANARY, [[]], {"key": CANARY})
 # By name: what is of the right type and still not valid. `None` means: null.
@@ -45,7 +86,11 @@ UNFIT: Final[dict[str, tuple[Any, ...]]] = {
     "maxMessages": (0, -1, 51, 2**31 - 1),
     "after": ("", "A", CANARY, "=" * 40, "A" * 2_000),
     "before": ("", "A", CANARY, "=" * 40, "A" * 2_000),
-    "range": ({"from": DAYS[1], "to": DAYS[0]}, {"from": DAYS[0], "to": DAYS[0]}, {"from": "2020-01-01T00:00:00Z", "to": DAYS[1]}),
+    "range": (
+        {"from": DAYS[1], "to": DAYS[0]},
+        {"from": DAYS[0], "to": DAYS[0]},
+        {"from": "2020-01-01T00:00:00Z", "to": DAYS[1]},
+    ),
     "text": ("", "  ", "x" * 2_001),
     "model": ("", "another-model"),
     "groupBy": (["USER", "USER"],),
@@ -73,7 +118,9 @@ def bad_values(place: Place) -> list[Any]:
             values = values[PLACES.index(place) % 4 :: 4]
     if place.kind == "ID" and place.name not in ANY_TYPE:
         values.append(OF_ANOTHER_TYPE)
-    values += REACHES if (place.kind, place.name) in {("Int", "before"), ("Int", "after")} else UNFIT.get(place.name, ())
+    values += (
+        REACHES if (place.kind, place.name) in {("Int", "before"), ("Int", "after")} else UNFIT.get(place.name, ())
+    )
     if place.is_list:
         values = [[value] for value in values if not isinstance(value, list)] + [[None], [valid_one(place)] * 101, 1.5]
     return values
@@ -164,7 +211,10 @@ async def test_a_bad_literal_is_refused_by_its_name(ask_world: Client, place: Pl
         assert set(answer.codes) <= codes, (shown, answer.errors)
         located = all(error.get("locations") for error in answer.errors)
         too_long = answer.codes == ["QUERY_TOO_COMPLEX"]
-        assert names(answer, place) or too_long or (located and "BAD_USER_INPUT" not in answer.codes), (shown, answer.errors)
+        assert names(answer, place) or too_long or (located and "BAD_USER_INPUT" not in answer.codes), (
+            shown,
+            answer.errors,
+        )
         assert CANARY.encode() not in answer.raw, (shown, answer.errors)
 
 
@@ -172,8 +222,21 @@ async def test_a_bad_literal_is_refused_by_its_name(ask_world: Client, place: Pl
 UNUSUAL: Final[dict[str, tuple[Any, ...]]] = {
     "Int": (0, -1, 2**31 - 1, -(2**31), 1.0),
     "Float": (1e308, -1e308, 5e-324, -0.0, 2**63),
-    "String": ("", "%_\\", "'; DROP TABLE app.users; --", "\U0010ffff", "\U0010ffff" * 3, "\ud7ff", "é" * 999, "🙂", "\u202e"),
-    "ID": (global_id("Nope", "01940000-0000-7000-8000-000000000001"), global_id("User", "f" * 8 + "-ffff-ffff-ffff-" + "f" * 12)),
+    "String": (
+        "",
+        "%_\\",
+        "'; DROP TABLE app.users; --",
+        "\U0010ffff",
+        "\U0010ffff" * 3,
+        "\ud7ff",
+        "é" * 999,
+        "🙂",
+        "\u202e",
+    ),
+    "ID": (
+        global_id("Nope", "01940000-0000-7000-8000-000000000001"),
+        global_id("User", "f" * 8 + "-ffff-ffff-ffff-" + "f" * 12),
+    ),
     "UUID": ("ffffffff-ffff-ffff-ffff-ffffffffffff", "00000000-0000-0000-0000-000000000000"),
     "BigInt": (str(2**63 - 1), -(2**63), "-0", 0),
     "DateTime": ("1900-01-01T00:00:00Z", "2999-12-31T23:59:59.999999-23:59", "2026-01-01t00:00:00.5z"),
@@ -201,7 +264,9 @@ async def test_empty_lists_find_nothing(ask_world: Client) -> None:
             assert not re.search(r'"edges": \[\{"node": \{"__typename"', json.dumps(answer.data)), str(place)
 
 
-@pytest.mark.parametrize("name", ["conversations", "insights", "auditEvents", "toolCalls", "documents", "patterns", "feedback"])
+@pytest.mark.parametrize(
+    "name", ["conversations", "insights", "auditEvents", "toolCalls", "documents", "patterns", "feedback"]
+)
 async def test_first_and_last_together_are_refused(ask_world: Client, name: str) -> None:
     answer = await ask_world.ask(f"{{{name}(first:1,last:1){{edges{{cursor}}}}}}", WHO)
     assert [error["extensions"] for error in answer.errors] == [{"code": "BAD_USER_INPUT", "argument": "first"}]

@@ -44,7 +44,20 @@ def test_every_changed_character_of_a_cursor_is_refused(value: SortValue) -> Non
     text = cursor.encode(TAG, value, ROW, HERE)
     changed = [text[:at] + other + text[at + 1 :] for at in range(len(text)) for other in ALPHABET if other != text[at]]
     changed += [text[:at] + text[at + 1 :] for at in range(len(text))]
-    for other in [*changed, text + "A", text + "=", " " + text, text + "\n", text * 2, text.swapcase(), "", "=", "é", "\x00", "A" * 10**6]:
+    for other in [
+        *changed,
+        text + "A",
+        text + "=",
+        " " + text,
+        text + "\n",
+        text * 2,
+        text.swapcase(),
+        "",
+        "=",
+        "é",
+        "\x00",
+        "A" * 10**6,
+    ]:
         with pytest.raises(BadUserInputError):
             decode(other, kind=type(value))
 
@@ -131,7 +144,11 @@ class List:
 RECENT = "filter:{range:{" + "from:\"{:%Y-%m-%d}T00:00:00Z\",to:\"{:%Y-%m-%d}T00:00:00Z\"".format(
     datetime.now(UTC) - timedelta(days=60), datetime.now(UTC) + timedelta(days=2)
 ) + "}}"  # fmt: skip
-DIRECTED = [f"{{field:{field},direction:{direction}}}" for field in ("UPDATED_AT", "CREATED_AT") for direction in ("ASC", "DESC")]
+DIRECTED = [
+    f"{{field:{field},direction:{direction}}}"
+    for field in ("UPDATED_AT", "CREATED_AT")
+    for direction in ("ASC", "DESC")
+]
 CHATS = [List(f"conversations(PAGE,orderBy:{order})") for order in DIRECTED]
 INSIGHTS = [List(f"insights(PAGE,orderBy:{order.replace('UPDATED_AT', 'SEVERITY')})") for order in DIRECTED]
 IN_PROJECT = f'node(id:"{global_id("Project", PROJECT)}"){{...on Project{{'
@@ -177,7 +194,9 @@ async def test_pages_of_any_size_give_every_row_exactly_once_in_both_directions(
             assert found == everything, (number, size)
 
 
-@pytest.mark.parametrize("listing", [CHATS[0], CHATS[1], INSIGHTS[0], LISTS[9]], ids=["chats", "chats-", "insights", "projects"])
+@pytest.mark.parametrize(
+    "listing", [CHATS[0], CHATS[1], INSIGHTS[0], LISTS[9]], ids=["chats", "chats-", "insights", "projects"]
+)
 async def test_two_cursors_enclose_what_is_between_them(client: Client, listing: List) -> None:
     everything = (await listing.page(client))["edges"]
     ends = {"after": everything[0]["cursor"], "before": everything[-1]["cursor"]}
@@ -244,7 +263,9 @@ async def test_every_flipped_byte_of_a_cursor_is_one_bad_input(client: Client, a
 @pytest.mark.parametrize("argument", ["after", "before"])
 async def test_a_cursor_of_another_list_or_order_is_one_bad_input(client: Client, argument: str) -> None:
     cursors = {listing: (await listing.page(client, first=1))["edges"][0]["cursor"] for listing in LISTS}
-    tags = {text: base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))[6:].split(b",")[1] for text in cursors.values()}
+    tags = {
+        text: base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))[6:].split(b",")[1] for text in cursors.values()
+    }
     refused = 0
     for listing in (CHATS[1], INSIGHTS[0], LISTS[9]):
         for text in cursors.values():

@@ -5,14 +5,13 @@ from typing import Any, Final
 import pytest
 from graphql import GraphQLObjectType, get_named_type, is_composite_type, is_leaf_type, is_required_argument
 
-from tests.api.reach import DAYS, ROUTES, SCHEMA, fields_with_arguments, literal_of, valid
+from tests.api.reach import ROUTES, SCHEMA, fields_with_arguments, literal_of, valid
 from tests.client import Client
 
-WIDE: Final = {"TimeRange": dict(zip(("from", "to"), DAYS, strict=True))}
 LISTS: Final = tuple(
     (parent.name, name)
     for parent, name, field in fields_with_arguments()
-    if get_named_type(field.type).name.endswith("Connection")
+    if get_named_type(field.type).name.endswith("Connection") and name != "searchDocuments"  # story 11 counts those
 )
 # Whom the lists are long for; the others ask as an admin.
 WHO: Final = {"Query.contentSearches": "hanna"}
@@ -53,7 +52,6 @@ async def test_a_list_runs_the_same_statements_for_one_row_and_for_many(
     ask_world: Client, parent: str, name: str
 ) -> None:
     who = WHO.get(f"{parent}.{name}", ADMIN)
-    takes_a_size = name != "searchDocuments"
     few, many = [await ask_world.ask(document(parent, name, f"first:{size}"), who) for size in (1, 20)]
     for answer in (few, many):
         assert answer.data
@@ -62,15 +60,12 @@ async def test_a_list_runs_the_same_statements_for_one_row_and_for_many(
     # A row may lack what another one points to; nothing is asked that many rows do not ask as well.
     assert set(few.statements) <= set(many.statements)
     assert len(many.statements) <= 30
-    assert takes_a_size or many.statements
 
 
 @pytest.mark.parametrize(("parent", "name"), LISTS, ids=[".".join(each) for each in LISTS])
 async def test_a_page_is_read_only_where_rows_are_selected_and_counted_only_where_a_count_is(
     ask_world: Client, parent: str, name: str
 ) -> None:
-    if name == "searchDocuments":
-        pytest.skip("a search has no count")
     who = WHO.get(f"{parent}.{name}", ADMIN)
     text = document(parent, name, "first:1")
     rows = text[: text.rindex("pageInfo")] + text[text.rindex("totalCount{value}") + len("totalCount{value}") :]

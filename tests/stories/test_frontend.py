@@ -13,7 +13,7 @@ from db.embedder import MiniLm
 from db.engine import Urls
 from tests.client import Client, client_of
 from tests.databases import superuser
-from tests.stories.small_world import HERE, IDS, KINDS, PROJECT
+from tests.stories.small_world import HERE, IDS, KINDS, PROJECT, plant
 from tests.stories.story import ask, document, is_batched, is_refused, nodes
 
 INVENTED = "01940000-0000-7000-8000-00000000beef"
@@ -133,6 +133,27 @@ async def test_scrolling_up_shows_every_message_once(ask_world: Client, world: U
             break
     assert longest["message_count"] > 50
     assert len(seen) == len(set(seen)) == longest["message_count"]
+
+
+@pytest.mark.parametrize(
+    "sources",
+    ['[{"kind": "document", "id": "no-uuid"}]', '[{"kind": "document", "id": 7}]', '[{"kind": "document", "id": {"a": 1}}]',
+     '[{"kind": ["document"], "title": {"a": 1}, "id": null}]', '[1, "x", null, []]', '[{}]', '[{"kind": null, "title": 7}]'],
+)  # fmt: skip
+async def test_a_source_that_the_backend_wrote_amiss_spoils_nothing(urls: Urls, tmp_path: Path, sources: str) -> None:
+    await plant(urls, times=1)
+    async with superuser(urls) as connection:
+        await connection.execute("ALTER TABLE app.ai_messages DISABLE TRIGGER ALL")
+        await connection.execute(
+            f"UPDATE app.ai_messages SET sources = '{sources}' || sources WHERE role = 'ASSISTANT'"
+        )
+    async with client_of(urls, tmp_path, EMBEDDER="none") as client:
+        answer = await ask(client, "02_open_a_chat", "alice", id=await the_conversation(client))
+    messages = [node for node in nodes(answer.data["node"]["messages"]) if node["role"] == "ASSISTANT"]
+    assert messages
+    for message in messages:
+        assert [source["node"] is not None for source in message["sources"][-4:]] == [True] * 4
+        assert all(source["node"] is None for source in message["sources"][:-4])
 
 
 # ── 5 Insight badge ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -256,7 +277,9 @@ async def test_every_organization_finds_its_own_documents(ask_world: Client) -> 
         ids = [edge["node"]["id"] for edge in found["edges"]]
         others = {"alice", "erik", "ines"} - {who}
         for other in others:
-            assert (await ask_world.ask("query($i:[ID!]!){nodes(ids:$i){id}}", other, i=ids)).data == {"nodes": [None] * 10}
+            assert (await ask_world.ask("query($i:[ID!]!){nodes(ids:$i){id}}", other, i=ids)).data == {
+                "nodes": [None] * 10
+            }
 
 
 @pytest.mark.parametrize(

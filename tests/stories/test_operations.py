@@ -70,7 +70,11 @@ async def test_metrics_equal_sqls_own_to_the_micro_dollar(
     for row in metrics["rows"]:
         own = expected[datetime.fromisoformat(row["bucket"]), row["keys"][0]["value"]]
         assert row["keys"][0]["dimension"] == "MODEL"
-        assert (row["count"], row["errors"], row["tokens"]) == (str(own["count"]), str(own["errors"]), str(own["tokens"]))
+        assert (row["count"], row["errors"], row["tokens"]) == (
+            str(own["count"]),
+            str(own["errors"]),
+            str(own["tokens"]),
+        )
         assert round(float(row["cost"]) * MICRO) == int(row["cost"].replace(".", "")) == own["cost"]
         assert own["p95"] is None or row["latencyP95Ms"] == pytest.approx(own["p95"])
 
@@ -143,13 +147,18 @@ async def test_a_range_that_is_inverted_or_too_wide_is_refused(ask_world: Client
 
 async def test_reading_previews_is_on_record_once_an_operation(own: Client, urls: Urls) -> None:
     text = document("14_slow_failures")
-    twice = text.replace("{aiInteractions(", "{again:aiInteractions(first:3,filter:{range:{from:$f,to:$t}}){edges{node{request response}}}aiInteractions(")
+    twice = text.replace(
+        "{aiInteractions(",
+        "{again:aiInteractions(first:3,filter:{range:{from:$f,to:$t}}){edges{node{request response}}}aiInteractions(",
+    )
     unread = text.replace("requestPreview(maxChars:500)", "")
     answer = await own.ask(twice, "carol", **WEEK)
     assert len(nodes(answer.data["aiInteractions"])) == 20
     for who, query in (("carol", unread), ("dave", text), ("service:northwind", text)):
         assert "errors" not in (await own.ask(query, who, **WEEK)).body
-    assert await reads(urls) == [(IDS["carol"], {"AiInteraction": sorted(n["databaseId"] for n in nodes(answer.data["aiInteractions"]))})]
+    assert await reads(urls) == [
+        (IDS["carol"], {"AiInteraction": sorted(n["databaseId"] for n in nodes(answer.data["aiInteractions"]))})
+    ]
 
 
 async def test_an_auditor_sees_failures_without_payloads(ask_small: Client) -> None:
@@ -257,7 +266,9 @@ async def test_d4_most_active_people_come_first(ask_world: Client, world: Urls) 
             VROMM,
         )
     found = (await ask(ask_world, "d4_most_active", "hanna")).data["usageActivity"]
-    shown = [(each["user"]["displayName"], int(each["conversations"])) for each in found if each["conversations"] != "0"]
+    shown = [
+        (each["user"]["displayName"], int(each["conversations"])) for each in found if each["conversations"] != "0"
+    ]
     assert shown == [(row[0], row[1]) for row in rows]
     assert all(int(a["conversations"]) >= int(b["conversations"]) for a, b in pairwise(found))
 

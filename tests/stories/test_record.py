@@ -37,7 +37,9 @@ async def test_a_foreign_users_tool_calls_are_an_empty_list_like_an_invented_one
 
 
 async def test_a_member_asking_for_another_user_sees_an_empty_list(ask_world: Client) -> None:
-    assert (await ask(ask_world, "16_recent_tool_calls", "ines", u=global_id("User", JON))).data == {"toolCalls": {"edges": []}}
+    assert (await ask(ask_world, "16_recent_tool_calls", "ines", u=global_id("User", JON))).data == {
+        "toolCalls": {"edges": []}
+    }
     own = nodes((await ask(ask_world, "16_recent_tool_calls", "ines", u=global_id("User", INES))).data["toolCalls"])
     assert len(own) == 20
     assert {(node["recordedEvent"], node["completedEvent"]) for node in own} == {(None, None)}
@@ -73,16 +75,16 @@ async def test_a_call_that_has_not_ended_has_taken_no_time_yet(ask_world: Client
     assert all(node == {"completedAt": None, "durationMs": None} for node in found)
 
 
-async def test_reading_payloads_of_tool_calls_is_on_record_for_who_reads_others(
-    urls: Urls, tmp_path: Path
-) -> None:
+async def test_reading_payloads_of_tool_calls_is_on_record_for_who_reads_others(urls: Urls, tmp_path: Path) -> None:
     await plant(urls, times=1)
     async with client_of(urls, tmp_path, EMBEDDER="none") as client, superuser(urls) as connection:
         for who in ("alice", "carol", "dave", "service:northwind"):
             found = nodes((await ask(client, "16_recent_tool_calls", who, u=ALICE)).data["toolCalls"])
             assert {node["errorDetails"]["code"] for node in found} == {"LATE"}
         assert "errors" not in (await ask(client, "17_tool_usage", "carol", **WEEK)).body
-        rows = await connection.fetch("SELECT actor_id, actor_role FROM app.audit_events WHERE action = 'payload.read' ORDER BY seq")
+        rows = await connection.fetch(
+            "SELECT actor_id, actor_role FROM app.audit_events WHERE action = 'payload.read' ORDER BY seq"
+        )
     assert [tuple(row) for row in rows] == [(IDS["carol"], "ADMIN"), (IDS["dave"], "AUDITOR")]
 
 
@@ -148,8 +150,13 @@ async def test_d2_asks_for_a_users_recent_calls_in_one_operation(ask_world: Clie
             " WHERE user_id = $1 ORDER BY timestamp DESC, id DESC LIMIT 20",
             INES,
         )
-    expected = [(global_id("ToolCall", row[0]), row[1], *(each and json.loads(each) for each in row[2:4]), row[4]) for row in rows]
-    assert [tuple(node[name] for name in ("id", "toolName", "params", "result", "aiConfidence")) for node in found] == expected
+    expected = [
+        (global_id("ToolCall", row[0]), row[1], *(each and json.loads(each) for each in row[2:4]), row[4])
+        for row in rows
+    ]
+    assert [
+        tuple(node[name] for name in ("id", "toolName", "params", "result", "aiConfidence")) for node in found
+    ] == expected
     assert all(node["params"] for node in found)
 
 
@@ -163,7 +170,9 @@ async def test_d2_finds_every_failed_operation(ask_world: Client, world: Urls) -
     found: list[str] = []
     after, has_next = None, True
     while has_next:
-        page = (await ask(ask_world, "d2_failed_operations", "vera", f=QUARTER_AGO.isoformat(), after=after)).data["toolCalls"]
+        page = (await ask(ask_world, "d2_failed_operations", "vera", f=QUARTER_AGO.isoformat(), after=after)).data[
+            "toolCalls"
+        ]
         assert page["totalCount"] == {"value": len(rows), "isEstimate": False}
         assert all(node["errorDetails"] for node in nodes(page))
         found += [node["id"] for node in nodes(page)]
@@ -175,7 +184,10 @@ async def test_d2_finds_every_failed_operation(ask_world: Client, world: Urls) -
 async def test_d2_queries_run_the_same_statements_whatever_the_rows(
     ask_small: Client, ask_tenfold: Client, ran: Callable[..., None]
 ) -> None:
-    for story, variables in (("d2_recent_calls", {"u": ALICE}), ("d2_failed_operations", {"f": QUARTER_AGO.isoformat()})):
+    for story, variables in (
+        ("d2_recent_calls", {"u": ALICE}),
+        ("d2_failed_operations", {"f": QUARTER_AGO.isoformat()}),
+    ):
         answers = [await ask(client, story, "carol", **variables) for client in (ask_small, ask_tenfold)]
         assert answers[0].statements == answers[1].statements
         assert "errors" not in answers[0].body
@@ -212,13 +224,28 @@ CALL = "(SELECT target_id FROM app.audit_events WHERE seq = 5)"
 OUTCOME = "(SELECT target_id FROM app.audit_events WHERE seq = 25)"
 FORGERIES = {
     "an event is edited": (5, "UPDATE app.audit_events SET action = 'x.y' WHERE seq = 5"),
-    "an event gets another time": (7, "UPDATE app.audit_events SET occurred_at = occurred_at + interval '1 microsecond' WHERE seq = 7"),
+    "an event gets another time": (
+        7,
+        "UPDATE app.audit_events SET occurred_at = occurred_at + interval '1 microsecond' WHERE seq = 7",
+    ),
     "a read's details are edited": (41, "UPDATE app.audit_payloads SET payload = payload || ' '"),
     "a read's details are deleted": (41, "DELETE FROM app.audit_payloads"),
-    "a tool call is edited": (5, f"UPDATE app.tool_calls SET tool_name = 'tool_1', ai_confidence = 0.5 WHERE id = {CALL}"),
-    "a call's payload is edited": (5, f"UPDATE app.tool_call_payloads SET payload = '{{}}' WHERE tool_call_id = {CALL} AND part = 'CALL'"),
-    "a call's payload is deleted": (5, f"DELETE FROM app.tool_call_payloads WHERE tool_call_id = {CALL} AND part = 'CALL'"),
-    "an outcome is edited": (25, f"UPDATE app.tool_call_outcomes SET status = 'SUCCESS' WHERE tool_call_id = {OUTCOME}"),
+    "a tool call is edited": (
+        5,
+        f"UPDATE app.tool_calls SET tool_name = 'tool_1', ai_confidence = 0.5 WHERE id = {CALL}",
+    ),
+    "a call's payload is edited": (
+        5,
+        f"UPDATE app.tool_call_payloads SET payload = '{{}}' WHERE tool_call_id = {CALL} AND part = 'CALL'",
+    ),
+    "a call's payload is deleted": (
+        5,
+        f"DELETE FROM app.tool_call_payloads WHERE tool_call_id = {CALL} AND part = 'CALL'",
+    ),
+    "an outcome is edited": (
+        25,
+        f"UPDATE app.tool_call_outcomes SET status = 'SUCCESS' WHERE tool_call_id = {OUTCOME}",
+    ),
     "an outcome is deleted": (25, f"DELETE FROM app.tool_call_outcomes WHERE tool_call_id = {OUTCOME}"),
     "a row in the middle is deleted": (9, "DELETE FROM app.audit_events WHERE seq = 9"),
     "the first row is deleted": (1, "DELETE FROM app.audit_events WHERE seq = 1"),
@@ -236,7 +263,12 @@ async def test_what_a_superuser_forges_is_found_at_its_seq(urls: Urls, tmp_path:
         for name, (seq, sql) in FORGERIES.items():
             async with undone(connection, sql):
                 found = (await ask(client, "18_prove_the_log", "dave")).data["verifyAuditChain"]
-                assert (name, found["ok"], found["verdict"], found["firstBrokenSeq"]) == (name, False, "TAMPERED", str(seq))
+                assert (name, found["ok"], found["verdict"], found["firstBrokenSeq"]) == (
+                    name,
+                    False,
+                    "TAMPERED",
+                    str(seq),
+                )
                 assert str(seq) in found["reason"]
             again = (await ask(client, "18_prove_the_log", "dave")).data["verifyAuditChain"]
             assert (name, again["verdict"], again["checked"]) == (name, "OK", "41")
