@@ -1,6 +1,7 @@
 """The application: routes, what starts and stops with it, health, and the page for browsers."""
 
 import base64
+import gc
 import hashlib
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -62,8 +63,12 @@ class Service:
                 **self._hooks,
             )
             self._running = Authenticator(settings.auth_config(), directory), operations
+            # What exists now stays: the collector need not walk the schema and the statements again and again.
+            gc.collect()
+            gc.freeze()
             yield
         finally:
+            gc.unfreeze()
             self._running = None
             await pools.close()
 

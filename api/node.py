@@ -8,6 +8,7 @@ import binascii
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Final, Generic, TypeVar
 
 import strawberry
@@ -84,6 +85,7 @@ class Source(Generic[T]):
     def id_column(self) -> ColumnElement[Any]:
         return self.table.c.id if self.key is None else self.key
 
+    @cache  # noqa: B019 - sources are made at import and live as long as the process
     def is_readable(self, role: Role) -> bool:
         """Whether the role may read the source's table at all, with every column that the node needs."""
         return all(mirror.allows(role, mirror.name_of(table), "select", self._needed(table)) for table in self._tables)

@@ -96,7 +96,7 @@ class Session:
 
         Raises what had ended it for good: a lost connection, a cancellation.
         """
-        if isinstance(self._failure, asyncpg.PostgresError):
+        if self._has_begun and isinstance(self._failure, asyncpg.PostgresError):
             self._failure = None
         await self.execute_text(f"ROLLBACK TO SAVEPOINT {savepoint}")
 

@@ -78,9 +78,10 @@ def bare(given: Any) -> Any:
 
 
 def fields_with_arguments() -> Iterator[tuple[GraphQLObjectType, str, GraphQLField]]:
-    """All of them, the introspection's own left out."""
+    """Those of the read side, the introspection's own left out; changes are asked in databases of their own."""
     for kind in SCHEMA.type_map.values():
-        if isinstance(kind, GraphQLObjectType) and not kind.name.startswith("__"):
+        is_ours = not kind.name.startswith("__") and kind is not SCHEMA.mutation_type
+        if isinstance(kind, GraphQLObjectType) and is_ours:
             yield from ((kind, name, field) for name, field in kind.fields.items() if field.args)
 
 
@@ -163,9 +164,10 @@ def literal_of(value: Any, kind: Any) -> str:
         return literal_of(value, named.of_type)
     if isinstance(value, dict):
         fields = getattr(named, "fields", {})
-        return "{%s}" % ",".join(
+        inside = ",".join(
             f"{name}:{literal_of(each, fields[name].type if name in fields else None)}" for name, each in value.items()
         )
+        return f"{{{inside}}}"
     if isinstance(named, GraphQLEnumType) and isinstance(value, str) and value.isidentifier():
         return value
     return json.dumps(value)

@@ -26,7 +26,7 @@ WHO: Final = "jon"  # an admin: may read the tables behind every root field
 CANARY: Final = "canary-9c41"
 DATABASES_WORDS: Final = re.compile(
     rb"invalid input|asyncpg|sqlstate|syntax for|out of range|relation |column |app\.|violates|22P02|22021|traceback|encode",
-    re.I,
+    re.IGNORECASE,
 )
 LONG: Final = CANARY * 80_000
 NOT_A_TEXT: Final[tuple[Any, ...]] = (1, 1.5, True, {"key": CANARY}, [[]])
@@ -76,7 +76,7 @@ REFUSED: Final[dict[str, tuple[Any, ...]]] = {
         {},
     ),
 }
-NOT_OBJECTS: Final = (1, True, CANARY, [[]], {"key": CANARY})
+NOT_OBJECTS: Final[tuple[Any, ...]] = (1, True, CANARY, [[]], {"key": CANARY})
 # By name: what is of the right type and still not valid. `None` means: null.
 UNFIT: Final[dict[str, tuple[Any, ...]]] = {
     "first": (0, -1, 101, 2**31 - 1),

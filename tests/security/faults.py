@@ -92,7 +92,7 @@ def planted(patch: Patch) -> Iterator[None]:
 
 def _forget() -> None:
     statement.shapes._known.clear()
-    for cached in (mirror.rule, mirror.where, mirror.allows):
+    for cached in (mirror.rule, mirror.where, mirror.allows, Source.is_readable):
         getattr(cached, "cache_clear", lambda: None)()
 
 

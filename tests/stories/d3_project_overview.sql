@@ -6,9 +6,6 @@ WHERE app.ai_patterns.organization_id = $1::UUID ORDER BY app.ai_patterns.last_c
 /* app_member */ SELECT app.projects.id AS wanted_key, app.projects.id AS database_id, app.projects.name AS name, app.projects.created_at AS created_at 
 FROM app.projects 
 WHERE app.projects.organization_id = $1::UUID AND app.projects.id = ANY ($2::UUID[]);
-/* app_member */ SELECT app.budget_categories.id AS wanted_key, app.budget_categories.id AS database_id, app.budget_categories.name AS name 
-FROM app.budget_categories 
-WHERE app.budget_categories.organization_id = $1::UUID AND app.budget_categories.id = ANY ($2::UUID[]);
 /* app_member */ SELECT parent.at AS parent_at, page.database_id, page.type, page.title, page.description, page.data, page.severity, page.is_dismissed, page.dismissed_at, page.expires_at, page.created_at, page.severity_rank, page.project_id, page.dismissed_by_id 
 FROM unnest($1::UUID[]) WITH ORDINALITY AS parent(id, at) JOIN LATERAL (SELECT app.ai_insights.id AS database_id, app.ai_insights.insight_type AS type, app.ai_insights.title AS title, app.ai_insights.description AS description, app.ai_insights.data AS data, app.ai_insights.severity AS severity, app.ai_insights.is_dismissed AS is_dismissed, app.ai_insights.dismissed_at AS dismissed_at, app.ai_insights.expires_at AS expires_at, app.ai_insights.created_at AS created_at, app.ai_insights.severity_rank AS severity_rank, app.ai_insights.project_id AS project_id, app.ai_insights.dismissed_by AS dismissed_by_id 
 FROM app.ai_insights 
@@ -24,6 +21,9 @@ FROM unnest($1::UUID[]) WITH ORDINALITY AS parent(id, at) JOIN LATERAL (SELECT a
 FROM app.documents 
 WHERE app.documents.organization_id = $2::UUID AND app.documents.project_id = parent.id ORDER BY app.documents.created_at DESC, app.documents.id DESC 
  LIMIT $3::INTEGER) AS page ON true ORDER BY parent.at, page.created_at DESC, page.database_id DESC;
+/* app_member */ SELECT app.budget_categories.id AS wanted_key, app.budget_categories.id AS database_id, app.budget_categories.name AS name 
+FROM app.budget_categories 
+WHERE app.budget_categories.organization_id = $1::UUID AND app.budget_categories.id = ANY ($2::UUID[]);
 /* app_member */ SELECT parent.at AS parent_at, page.database_id, page.role, page.content_length, page.query_type, page.query_params, page.model, page.tokens_used, page.cost, page.created_at, page.text, page."references", page.conversation_id, page.user_id 
 FROM unnest($1::UUID[]) WITH ORDINALITY AS parent(id, at) JOIN LATERAL (SELECT app.ai_messages.id AS database_id, app.ai_messages.role AS role, app.ai_messages.content_length AS content_length, app.ai_messages.query_type AS query_type, app.ai_messages.query_params AS query_params, app.ai_messages.model AS model, app.ai_messages.tokens_used AS tokens_used, app.ai_messages.cost_micro_usd AS cost, app.ai_messages.created_at AS created_at, app.ai_messages.content AS text, app.ai_messages.sources AS "references", app.ai_messages.conversation_id AS conversation_id, app.ai_messages.user_id AS user_id 
 FROM app.ai_messages 

@@ -1,0 +1,350 @@
+"""The request's transaction: who it acts as, what ends it, and that nothing of it is left on its connection."""
+
+import asyncio
+import os
+import signal
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from typing import Any
+
+import asyncpg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from db import session as sessions
+from db.actor import DB_ROLES, Actor, begin_sql
+from db.engine import PoolExhaustedError, Pools, Urls, open_pools
+from db.session import Limits, LostCommitError, Session, TransactionOverError, act_as
+from db.types import Role
+from tests.databases import superuser
+from tests.storm import READS, busy, person, plant, whole
+
+CONTEXT = (
+    "SELECT session_user::text AS login, current_user::text AS role, current_setting('app.organization_id') AS organization,"
+    " current_setting('app.user_id') AS user_, current_setting('app.actor_id') AS actor"
+)
+BACKEND = "SELECT pg_backend_pid() AS pid"
+MEMBER, STRANGER = person(0, Role.MEMBER), person(1, Role.MEMBER)
+SERVICE = person(0, Role.SERVICE)
+
+
+@pytest.fixture
+async def pools(urls: Urls) -> AsyncIterator[Pools]:
+    """One connection for each login: whatever is left on it meets the next transaction."""
+    await plant(urls, 2)
+    pools = await open_pools(urls, api_size=1, ingest_size=1)
+    yield pools
+    await pools.close(timeout_s=1)
+
+
+async def pid_of(pools: Pools, actor: Actor = MEMBER) -> int:
+    async with act_as(pools, actor) as session:
+        [row] = await session.fetch_text(BACKEND)
+    return int(row["pid"])
+
+
+# ── the text of BEGIN ────────────────────────────────────────────────────────────────────────────────────────────────
+@given(st.text() | st.uuids().map(lambda each: f"{each}'; RESET ROLE; --") | st.uuids().map(lambda each: f"{each}\0"))
+def test_only_a_uuid_becomes_an_id_and_always_in_canonical_form(text: str) -> None:
+    try:
+        actor = Actor(organization_id=text, user_id=text, actor_id=text, role=Role.MEMBER)
+    except ValueError:
+        return
+    sql = begin_sql(actor, read_only=True, request_id="r", timeout_ms=1)
+    assert sql.count(str(uuid.UUID(text))) == 3
+    assert text == str(uuid.UUID(text)) or text not in sql
+
+
+@pytest.mark.parametrize("name", ["organization_id", "user_id", "actor_id"])
+@given(text=st.text().filter(lambda text: len(text.strip("urn:uid{}-")) != 32))
+def test_an_id_that_is_no_uuid_is_a_value_error(name: str, text: str) -> None:
+    ids = dict.fromkeys(("organization_id", "user_id", "actor_id"), MEMBER.actor_id) | {name: text}
+    with pytest.raises(ValueError, match="badly formed|invalid literal"):
+        Actor(**ids, role=Role.MEMBER)
+
+
+@given(st.text().filter(lambda text: not (0 < len(text) <= 64 and text.isascii() and text.replace("-", "a").isalnum())))
+def test_a_request_id_is_letters_digits_and_hyphens_alone(text: str) -> None:
+    with pytest.raises(ValueError, match="request id"):
+        begin_sql(MEMBER, read_only=True, request_id=text, timeout_ms=1)
+
+
+@pytest.mark.parametrize("text", ["r'; RESET ROLE; --", "r\n", "", "r" * 65, "ré", "١", "r\0"])
+def test_hostile_request_ids_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="request id"):
+        begin_sql(MEMBER, read_only=True, request_id=text, timeout_ms=1)
+
+
+@given(st.text().filter(lambda text: not text.strip().lstrip("+-").replace("_", "").isdecimal()))
+def test_a_timeout_is_a_number(text: Any) -> None:
+    with pytest.raises(ValueError, match="invalid literal"):
+        begin_sql(MEMBER, read_only=True, request_id="r", timeout_ms=text)
+
+
+@pytest.mark.parametrize("role", ["postgres", "app_admin'; --", "member", ""])
+def test_a_role_that_is_not_in_the_map_enters_no_text(role: Any) -> None:
+    actor = Actor(MEMBER.organization_id, MEMBER.user_id, MEMBER.actor_id, role)
+    with pytest.raises(KeyError):
+        begin_sql(actor, read_only=True, request_id="r", timeout_ms=1)
+
+
+# ── who acts, through which login ────────────────────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize("role", list(Role))
+async def test_people_come_through_the_api_login_and_services_through_their_own(pools: Pools, role: Role) -> None:
+    actor = person(0, role)
+    async with act_as(pools, actor) as session:
+        [row] = await session.fetch_text(CONTEXT)
+    login = "minutebook_ingest" if role is Role.SERVICE else "minutebook_api"
+    assert tuple(row) == (login, DB_ROLES[role], actor.organization_id, actor.user_id or "", actor.actor_id)
+
+
+@pytest.mark.parametrize(
+    ("actor", "role"), [(MEMBER, "app_service"), *((SERVICE, DB_ROLES[role]) for role in Role if role is not Role.SERVICE)]
+)
+async def test_no_login_can_become_what_the_other_serves(pools: Pools, actor: Actor, role: str) -> None:
+    pool = pools.ingest if actor is SERVICE else pools.api
+    with pytest.raises(asyncpg.InsufficientPrivilegeError) as refused:
+        await pool.execute(f"SET ROLE {role}")
+    assert refused.value.sqlstate == "42501"
+    async with act_as(pools, actor) as session:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await session.execute_text(f"SET LOCAL ROLE {role}")
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await pool.execute(
+            f"BEGIN; SELECT app.begin_request('{actor.organization_id}', '', '{actor.actor_id}', '{role}', 'r', 5000)"
+        )
+    await pool.execute("ROLLBACK")
+
+
+@pytest.mark.parametrize(
+    ("read_only", "expected"), [(True, ("repeatable read", "on")), (False, ("read committed", "off"))]
+)
+async def test_a_query_reads_one_snapshot_and_a_change_what_is_committed(
+    pools: Pools, read_only: bool, expected: tuple[str, str]
+) -> None:
+    async with act_as(pools, MEMBER, read_only=read_only, limits=Limits(statement_ms=1234)) as session:
+        [row] = await session.fetch_text(
+            "SELECT current_setting('transaction_isolation'), current_setting('transaction_read_only'),"
+            " current_setting('statement_timeout')"
+        )
+    assert tuple(row) == (*expected, "1234ms")
+
+
+# ── a statement fails ────────────────────────────────────────────────────────────────────────────────────────────────
+async def test_after_a_failure_the_other_statements_fail_alike_and_none_of_them_runs(pools: Pools) -> None:
+    seen: list[str] = []
+    async with act_as(pools, MEMBER) as session:
+        await session.fetch_text(BACKEND)
+        assert session._connection is not None
+        session._connection.add_query_logger(lambda record: seen.append(record.query))
+        results = await asyncio.gather(
+            session.fetch_text("SELECT 1 / 0"),
+            session.fetch_text(READS[0]),
+            session.execute_text("RESET ROLE"),
+            session.fetch_text(READS[1]),
+            return_exceptions=True,
+        )
+    assert [type(each) for each in results] == [asyncpg.DivisionByZeroError] * 4
+    assert seen == ["SELECT 1 / 0", "ROLLBACK; SELECT app.assert_clean()"]
+    assert session.statements == [BACKEND, "SELECT 1 / 0"]
+
+
+async def test_a_transaction_that_cannot_begin_runs_nothing_at_all(urls: Urls, pools: Pools) -> None:
+    async with superuser(urls) as connection:
+        await connection.execute("REVOKE EXECUTE ON FUNCTION app.begin_request FROM minutebook_api")
+    for read_only in (True, False):
+        ran = None
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            async with act_as(pools, MEMBER, read_only=read_only) as session:
+                results = await asyncio.gather(*(session.fetch_text(sql) for sql in READS[:3]), return_exceptions=True)
+                assert {type(each) for each in results} == {asyncpg.InsufficientPrivilegeError}
+                with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                    await session.undo_to("here")
+                ran = session.statements
+        assert ran == []
+    assert await whole(pools.api)
+
+
+async def test_a_swallowed_error_of_a_change_is_a_lost_commit(urls: Urls, pools: Pools) -> None:
+    with pytest.raises(LostCommitError):
+        async with act_as(pools, MEMBER, read_only=False) as session:
+            await session.fetch_text("INSERT INTO app.ai_conversations (organization_id, user_id, title) VALUES ($1, $2, 'x')",
+                                     MEMBER.organization_id, MEMBER.user_id)  # fmt: skip
+            with suppress(asyncpg.DivisionByZeroError):
+                await session.fetch_text("SELECT 1 / 0")
+    async with superuser(urls) as connection:
+        assert await connection.fetchval("SELECT count(*) FROM app.ai_conversations") == 0
+    assert await whole(pools.api)
+
+
+async def test_a_commit_that_postgresql_answers_with_a_rollback_is_a_lost_commit(pools: Pools) -> None:
+    with pytest.raises(LostCommitError):
+        async with act_as(pools, MEMBER, read_only=False) as session:
+            await session.fetch_text(BACKEND)
+            assert session._connection is not None
+            with suppress(asyncpg.DivisionByZeroError):
+                await session._connection.execute("SELECT 1 / 0")  # behind the session's back
+    assert await whole(pools.api)
+
+
+async def test_undoing_to_a_savepoint_keeps_the_context_and_a_dead_transaction_stays_dead(pools: Pools) -> None:
+    async with act_as(pools, MEMBER, read_only=False) as session:
+        before = await session.fetch_text(CONTEXT)
+        await session.execute_text("SAVEPOINT here")
+        with pytest.raises(asyncpg.DivisionByZeroError):
+            await session.fetch_text("SELECT 1 / 0")
+        await session.undo_to("here")
+        assert await session.fetch_text(CONTEXT) == before
+    with pytest.raises(PoolExhaustedError):
+        async with pools.api.acquire(), act_as(pools, MEMBER, limits=Limits(acquire_s=0.05)) as session:
+            with suppress(PoolExhaustedError):
+                await session.fetch_text(BACKEND)
+            with pytest.raises(PoolExhaustedError):
+                await session.undo_to("here")
+
+
+async def test_a_statement_takes_no_longer_than_its_limit(pools: Pools) -> None:
+    started = time.monotonic()
+    with pytest.raises(asyncpg.QueryCanceledError):
+        async with act_as(pools, MEMBER, limits=Limits(statement_ms=50)) as session:
+            await session.fetch_text("SELECT pg_sleep(5)")
+    assert time.monotonic() - started < 1
+    assert await whole(pools.api)
+
+
+async def test_waiting_for_a_connection_is_done_once_for_all_statements(pools: Pools) -> None:
+    async with pools.api.acquire():
+        for read_only in (True, False):
+            started = time.monotonic()
+            with pytest.raises(PoolExhaustedError):
+                async with act_as(pools, MEMBER, read_only=read_only, limits=Limits(acquire_s=0.1)) as session:
+                    reads = (session.fetch_text(sql) for sql in READS)
+                    results = await asyncio.gather(*reads, return_exceptions=True)
+                    assert {type(each) for each in results} == {PoolExhaustedError}
+            assert time.monotonic() - started < 0.3
+    assert await whole(pools.api)
+
+
+# ── something is left ────────────────────────────────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize("read_only", [True, False])
+@pytest.mark.parametrize(
+    "leftover", ["SET ROLE app_admin", "SET app.organization_id = '1'", "SET app.user_id = '1'", "SET app.actor_id = '1'"]
+)
+async def test_a_connection_on_which_something_is_left_is_closed(pools: Pools, leftover: str, read_only: bool) -> None:
+    before = await pid_of(pools)
+    with pytest.raises(asyncpg.InvalidTransactionStateError):
+        async with act_as(pools, MEMBER, read_only=read_only) as session:
+            await session.execute_text(leftover)
+    assert await pid_of(pools, STRANGER) != before
+    assert await whole(pools.api)
+
+
+async def test_a_clean_connection_is_used_again(pools: Pools) -> None:
+    assert await pid_of(pools) == await pid_of(pools, STRANGER)
+
+
+async def end_normally(session: Session) -> None:
+    """Leave the block although a statement still runs."""
+
+
+async def end_by_error(session: Session) -> None:
+    raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("end", [end_normally, end_by_error])
+async def test_a_forgotten_statement_is_stopped_and_takes_no_other_connection(
+    urls: Urls, pools: Pools, end: Callable[[Session], Any]
+) -> None:
+    before = await pid_of(pools)
+    with suppress(ZeroDivisionError):
+        async with act_as(pools, MEMBER) as session:
+            forgotten = [asyncio.ensure_future(session.fetch_text(f"SELECT pg_sleep({n})")) for n in (3, 4, 5)]
+            await asyncio.sleep(0.05)
+            await end(session)
+    assert await busy(urls, within_s=0.2) == []
+    results = await asyncio.gather(*forgotten, return_exceptions=True)
+    assert [type(each) for each in results] == [asyncio.CancelledError, TransactionOverError, TransactionOverError]
+    with pytest.raises(TransactionOverError):
+        await session.fetch_text(READS[0])
+    assert await pid_of(pools) == before
+    assert await whole(pools.api)
+
+
+async def test_a_forgotten_statement_of_a_change_is_a_lost_commit(pools: Pools) -> None:
+    with pytest.raises(LostCommitError):
+        async with act_as(pools, MEMBER, read_only=False) as session:
+            forgotten = asyncio.ensure_future(session.fetch_text("SELECT pg_sleep(3)"))
+            await asyncio.sleep(0.05)
+    await asyncio.wait([forgotten])
+    assert await whole(pools.api)
+
+
+@pytest.mark.parametrize("after_s", [0, 0.001, 0.003, 0.05])
+async def test_a_cancelled_transaction_leaves_its_connection_clean(urls: Urls, pools: Pools, after_s: float) -> None:
+    async def work() -> None:
+        async with act_as(pools, MEMBER, read_only=False) as session:
+            await asyncio.gather(session.fetch_text("SELECT pg_sleep(3)"), session.fetch_text(READS[0]))
+
+    task = asyncio.ensure_future(work())
+    await asyncio.sleep(after_s)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await busy(urls, within_s=0.5) == []
+    assert await whole(pools.api)
+
+
+async def test_a_backend_that_no_longer_answers_holds_up_a_request_for_no_longer_than_the_end_may_take(
+    pools: Pools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "END_TIMEOUT_S", 0.2)
+    stopped = await pid_of(pools)
+    os.kill(stopped, signal.SIGSTOP)
+    try:
+        started = time.monotonic()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2), act_as(pools, MEMBER) as session:
+                await session.fetch_text(BACKEND)
+        assert time.monotonic() - started < 1
+        assert await pid_of(pools) != stopped
+    finally:
+        os.kill(stopped, signal.SIGCONT)
+    assert await whole(pools.api)
+
+
+async def test_a_killed_backend_ends_its_transaction_alone(urls: Urls, pools: Pools) -> None:
+    for read_only in (True, False):
+        with pytest.raises((asyncpg.InterfaceError, LostCommitError)):
+            async with act_as(pools, MEMBER, read_only=read_only) as session:
+                [row] = await session.fetch_text(BACKEND)
+                async with superuser(urls) as connection:
+                    await connection.execute("SELECT pg_terminate_backend($1, 2000)", row["pid"])
+                with pytest.raises((asyncpg.AdminShutdownError, asyncpg.InterfaceError)):
+                    await session.fetch_text(READS[0])
+        assert await whole(pools.api)
+
+
+# ── two at once ──────────────────────────────────────────────────────────────────────────────────────────────────────
+async def test_two_transactions_that_take_turns_share_nothing(urls: Urls) -> None:
+    await plant(urls, 2)
+    pools = await open_pools(urls, api_size=2, ingest_size=1)
+    try:
+        async with act_as(pools, MEMBER) as ours, act_as(pools, STRANGER) as theirs:
+            for _ in range(200):
+                for sql in READS:
+                    pair = await asyncio.gather(ours.fetch_text(sql), theirs.fetch_text(sql))
+                    assert [{row["tag"] for row in rows} for rows in pair] == [
+                        {MEMBER.organization_id},
+                        {STRANGER.organization_id},
+                    ]
+            with pytest.raises(asyncpg.DivisionByZeroError):
+                await ours.fetch_text("SELECT 1 / 0")
+            assert await theirs.fetch_text(READS[0])
+            assert ours.statements is not theirs.statements
+            assert (len(ours.statements), len(theirs.statements)) == (1001, 1001)
+        assert await whole(pools.api)
+    finally:
+        await pools.close()
