@@ -75,7 +75,7 @@ class Connection(Generic[T]):
     page_info: PageInfo = strawberry.field(description="Where the page lies in the list.")
     counter: strawberry.Private[Callable[[], Awaitable[Count]]]
 
-    @strawberry.field(description="How many items the whole list has. Counted only when selected.")  # type: ignore[untyped-decorator] # mypy loses it in a generic class
+    @strawberry.field(description="How many items the whole list has. Counted only when selected.")
     async def total_count(self) -> Count | None:
         return await self.counter()
 

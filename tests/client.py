@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 from litestar import Litestar
@@ -69,7 +69,7 @@ class Client:
     def token(self, who: str) -> str:
         """A token of our own issuer."""
         subject, _, organization = who.partition(":")
-        secret = self.settings.own_secret()
+        secret = self.settings.own_secret().encode()
         if subject == "service":
             return mint(secret, subject=who, audience=OWN_AUDIENCE, organization=organization, service=True)
         return mint(secret, subject=subject, audience=OWN_AUDIENCE)
@@ -109,6 +109,6 @@ async def client_of(
     app = create_app(settings, urls, clock=clock, watch=seen.append)
     async with (
         _started(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://minutebook.test") as http,
+        httpx.AsyncClient(transport=httpx.ASGITransport(app=cast("Any", app)), base_url="http://minutebook.test") as http,
     ):
         yield Client(http, settings, seen)

@@ -1,6 +1,6 @@
 """Stories of admin and auditor: the proof of the log, and what is refused to everybody."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,16 @@ async def test_the_demo_worlds_chain_verifies(ask_world: Client, world: Urls, wh
 async def test_a_stretch_of_the_chain_can_be_verified(ask_small: Client) -> None:
     found = (await ask(ask_small, "18_prove_the_log", "dave", a="5", b=9)).data["verifyAuditChain"]
     assert (found["verdict"], found["checked"], found["fromSeq"], found["toSeq"]) == ("OK", "5", "5", "9")
+
+
+async def test_a_proof_costs_two_statements_whatever_the_length_of_the_chain(
+    ask_world: Client, ask_small: Client, ask_tenfold: Client, ran: Callable[..., None]
+) -> None:
+    answers = [await ask(client, "18_prove_the_log", "dave") for client in (ask_small, ask_tenfold, ask_world)]
+    assert {answer.data["verifyAuditChain"]["verdict"] for answer in answers} == {"OK"}
+    assert {answer.statements for answer in answers} == {answers[0].statements}
+    bounded = await ask(ask_small, "18_prove_the_log", "dave", a=1, b=9)
+    ran("18_prove_the_log", {"dave": answers[0].statements, "dave, from 1 to 9": bounded.statements})
 
 
 # What a superuser may do, the seq that is named, and how it is undone. 5 is a call that was recorded.

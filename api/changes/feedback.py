@@ -1,0 +1,136 @@
+"""Rating answers: one rating per person and message, given, changed and withdrawn by that person alone."""
+
+from typing import Annotated, Any
+
+import strawberry
+from sqlalchemy import Executable, and_, bindparam, delete, select
+from sqlalchemy.dialects.postgresql import insert
+
+from api.change import Change, Done, changed
+from api.context import Info
+from api.entities import conversation, feedback, message
+from api.entities.feedback import RATINGS, Feedback, Thumb
+from api.entities.message import Message
+from api.filters import present
+from api.loaders import by_id
+from api.node import global_id, id_of
+from api.payload import MutationPayload, UserErrorCode, refused
+from api.rows import allowed, text_of
+from db import mirror
+from db.types import MessageRole, Role
+
+T = feedback.T
+M = message.T
+C = conversation.T
+MAX_TEXT = 10_000
+ONE_EACH = (T.c.organization_id, T.c.message_id, T.c.user_id)
+
+
+@strawberry.input(description="A rating of an answer; it replaces the one given before.")
+class SubmitFeedbackInput:
+    message_id: strawberry.ID = strawberry.field(description="The assistant's answer.")
+    thumb: Thumb = strawberry.field(description="Up or down.")
+    text: str | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="Why, at most 10,000 characters. Left out, what was said before stays; null empties it.",
+    )
+
+
+@strawberry.input(description="A rating to withdraw.")
+class WithdrawFeedbackInput:
+    message_id: strawberry.ID = strawberry.field(description="The answer that was rated.")
+
+
+@strawberry.type
+class _OfMessage(MutationPayload):
+    done: strawberry.Private[Done]
+
+    @strawberry.field(description="The rated message; null when nothing was done.")
+    async def message(self, info: Info) -> Message | None:
+        return await by_id(info.context, message.SOURCE, self.done.ids.get("message"))
+
+
+@strawberry.type(description="The rating as it is now.")
+class SubmitFeedbackPayload(_OfMessage):
+    @strawberry.field(description="The rating; null when nothing was done.")
+    async def feedback(self, info: Info) -> Feedback | None:
+        return await by_id(info.context, feedback.SOURCE, self.done.ids.get("feedback"))
+
+
+@strawberry.type(description="The message without the rating.")
+class WithdrawFeedbackPayload(_OfMessage):
+    @strawberry.field(description="The id of the rating that is gone; null when there was none.")
+    def deleted_id(self) -> strawberry.ID | None:
+        database_id = self.done.ids.get("feedback")
+        return strawberry.ID(global_id("Feedback", database_id)) if database_id else None
+
+
+def _message_in_reach(role: Role) -> Executable:
+    # The conversation is locked, so that a deletion at the same moment comes wholly before or wholly after.
+    together = and_(C.c.organization_id == M.c.organization_id, C.c.id == M.c.conversation_id)
+    wanted = (M.c.id == bindparam("message_id", type_=M.c.id.type), C.c.deleted_at.is_(None))
+    found = select(M.c.role).join_from(M, C, together).where(mirror.where(role, M), mirror.where(role, C, "update"))
+    return found.where(*wanted).with_for_update(key_share=True, of=C)
+
+
+async def _role_of(change: Change, message_id: str) -> MessageRole:
+    """Who wrote the message. Raises RefusedError where it is not the caller's own, or its conversation is deleted."""
+    role = change.actor.role
+    rows = await change.session.fetch("message_in_reach", lambda: _message_in_reach(role), message_id=message_id)
+    if not rows:
+        raise refused(UserErrorCode.NOT_FOUND, "messageId")
+    return MessageRole(rows[0]["role"])
+
+
+def _put(*replaced: str) -> Executable:
+    names = (*(column.key for column in ONE_EACH), "rating", "feedback_text")
+    row = insert(T).values({name: bindparam(name, type_=T.c[name].type) for name in names})
+    put = row.on_conflict_do_update(index_elements=ONE_EACH, set_={name: row.excluded[name] for name in replaced})
+    return put.returning(T.c.id)
+
+
+def _remove(role: Role) -> Executable:
+    wanted = T.c.message_id == bindparam("message_id", type_=T.c.message_id.type)
+    return delete(T).where(mirror.where(role, T, "delete"), wanted).returning(T.c.id)
+
+
+async def _submit(change: Change, given: SubmitFeedbackInput) -> dict[str, Any]:
+    message_id = id_of(given.message_id, "Message", "messageId")
+    text = text_of(present(given.text), "text", most=MAX_TEXT)
+    allowed(change, T, "insert")
+    if await _role_of(change, message_id) is not MessageRole.ASSISTANT:
+        raise refused(UserErrorCode.INVALID, "messageId", message="Only an assistant's answer can be rated.")
+    rating = RATINGS[given.thumb.value]
+    replaced = ("rating",) if given.text is strawberry.UNSET else ("feedback_text", "rating")
+    values = {"message_id": message_id, "rating": rating, "feedback_text": text}
+    [row] = await change.session.fetch(("put_feedback", replaced), lambda: _put(*replaced), **values)
+    change.record("feedback.submitted", "Feedback", row["id"], message=message_id, rating=rating, changed=list(replaced))
+    return {"feedback": row["id"], "message": message_id}
+
+
+async def _withdraw(change: Change, given: WithdrawFeedbackInput) -> dict[str, Any]:
+    message_id = id_of(given.message_id, "Message", "messageId")
+    allowed(change, T, "delete")
+    await _role_of(change, message_id)
+    role = change.actor.role
+    rows = await change.session.fetch("remove_feedback", lambda: _remove(role), message_id=message_id)
+    for row in rows:  # one or none
+        change.record("feedback.withdrawn", "Feedback", row["id"], message=message_id)
+    return {"message": message_id} | {"feedback": row["id"] for row in rows}
+
+
+@strawberry.type
+class FeedbackMutation:
+    @strawberry.mutation(description="Rate an assistant's answer in a conversation of one's own.")
+    async def submit_feedback(
+        self, info: Info, input: Annotated[SubmitFeedbackInput, strawberry.argument(description="What to say of what.")]
+    ) -> SubmitFeedbackPayload:
+        done = await changed(info, input, lambda change: _submit(change, input))
+        return SubmitFeedbackPayload(done=done, user_errors=done.errors)
+
+    @strawberry.mutation(description="Withdraw one's rating of an answer. Without one, nothing happens.")
+    async def withdraw_feedback(
+        self, info: Info, input: Annotated[WithdrawFeedbackInput, strawberry.argument(description="Which rating.")]
+    ) -> WithdrawFeedbackPayload:
+        done = await changed(info, input, lambda change: _withdraw(change, input))
+        return WithdrawFeedbackPayload(done=done, user_errors=done.errors)
