@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import asyncpg
 from litestar import Litestar, Response, get
+from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.status_codes import HTTP_200_OK, HTTP_503_SERVICE_UNAVAILABLE
 
@@ -30,6 +31,7 @@ from db.migrate import head
 from db.session import Limits
 
 PAGE: Final = Path(__file__).with_name("graphiql.html")
+CORS_AGE_S: Final = 86_400
 _CDN: Final = "https://unpkg.com"
 
 
@@ -59,6 +61,7 @@ class Service:
                 pools=pools,
                 limits=limits,
                 embedder=embedder_of(settings),
+                keyring=settings.sealing_keys(),
                 may_introspect=self._may_introspect,
                 **self._hooks,
             )
@@ -136,6 +139,7 @@ def create_app(
     return Litestar(
         [graphql_route(endpoint), live, ready],
         lifespan=[service.lifespan],
+        cors_config=_cors_of(settings.allowed_origins),
         openapi_config=None,
         logging_config=None,
         state=State({"service": service}),
@@ -155,3 +159,16 @@ def _page_of(body: bytes) -> Callable[[Headers], Awaitable[Reply]]:
         return Reply(200, "text/html; charset=utf-8", body, ((b"content-security-policy", policy.encode()),))
 
     return page
+
+
+def _cors_of(origins: tuple[str, ...]) -> CORSConfig | None:
+    """Browsers on these origins may ask, with a bearer token; cookies play no part, so credentials stay off."""
+    if not origins:
+        return None
+    return CORSConfig(
+        allow_origins=list(origins),
+        allow_methods=["POST"],
+        allow_headers=["authorization", "content-type", "x-organization", "x-request-id"],
+        expose_headers=["x-request-id"],
+        max_age=CORS_AGE_S,
+    )

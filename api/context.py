@@ -10,6 +10,7 @@ import strawberry
 from strawberry.dataloader import DataLoader
 
 from db.actor import Actor
+from db.crypto import Keyring
 from db.embedder import Embedder
 from db.session import Session
 from db.types import Role
@@ -31,6 +32,7 @@ class Context:
     open_session: Callable[[], Session]
     writing: Callable[[], AbstractAsyncContextManager[Session]]
     embedder: Embedder | None = None
+    keyring: Keyring | None = None
     reads: dict[str, set[str]] = field(default_factory=dict)
     _loaders: dict[Hashable, DataLoader[Any, Any]] = field(default_factory=dict)
 

@@ -4,7 +4,6 @@ A query reads one snapshot in one READ ONLY transaction that ends before the ans
 payloads is then appended to the audit chain; if that fails, the answer does not leave.
 """
 
-import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from api.errors import UnauthenticatedError, UnavailableError, as_graphql_error,
 from api.execution import Engine
 from api.http import GraphQLAnswer, GraphQLRequest
 from db.actor import Actor
+from db.crypto import Keyring
 from db.embedder import Embedder
 from db.engine import Pools
 from db.session import Limits, Session, act_as
@@ -41,6 +41,7 @@ class Operations:
     pools: Pools
     limits: Limits
     embedder: Embedder | None = None
+    keyring: Keyring | None = None
     clock: Callable[[], datetime] = _wall_clock
     may_introspect: Callable[[Actor | None], bool] = lambda _actor: True
     watch: Callable[[Context], None] = field(default=lambda _context: None)
@@ -75,24 +76,26 @@ class Operations:
                 prepared.document.ast, prepared.document.digest, prepared.node, request.variables, context
             )
         except BaseException:
-            await asyncio.shield(context.session.finish(failed=True))
+            await context.session.finish(failed=True)
             raise
-        await asyncio.shield(context.session.finish(failed=False))
+        await context.session.finish(failed=False)
         self.watch(context)
         if context.reads:
             await self._record(context)
         return result
 
     def _context(self, request: GraphQLRequest, actor: Actor) -> Context:
-        about = {"request_id": request.request_id, "limits": self.limits, "now": self.clock()}
+        now, request_id, limits = self.clock(), request.request_id, self.limits
 
         def open_session() -> Session:
-            return Session(self.pools, actor, read_only=True, **about)
+            return Session(self.pools, actor, read_only=True, request_id=request_id, limits=limits, now=now)
 
         def writing() -> AbstractAsyncContextManager[Session]:
-            return act_as(self.pools, actor, read_only=False, **about)
+            return act_as(self.pools, actor, read_only=False, request_id=request_id, limits=limits, now=now)
 
-        return Context(actor, open_session(), request.request_id, open_session, writing, self.embedder)
+        return Context(
+            actor, open_session(), request.request_id, open_session, writing, self.embedder, self.keyring
+        )
 
     def _introspect(self, prepared: Prepared, request: GraphQLRequest) -> ExecutionResult:
         name = prepared.node.name

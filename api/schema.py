@@ -107,7 +107,18 @@ class Query(
 
 
 @strawberry.type(description="What can be changed. Every change is on the audit chain of its organization.")
-class Mutation(changes.conversation.ConversationMutation):
+class Mutation(
+    changes.conversation.ConversationMutation,
+    changes.feedback.FeedbackMutation,
+    changes.insight.InsightMutation,
+    changes.content_search.ContentSearchMutation,
+    changes.ai_settings.AiSettingsMutation,
+    changes.provider_key.ProviderKeyMutation,
+    changes.budget.BudgetMutation,
+    changes.organization.OrganizationMutation,
+    changes.project.ProjectMutation,
+    changes.tool.ToolMutation,
+):
     pass
 
 

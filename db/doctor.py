@@ -10,6 +10,9 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import asyncpg
 
+from db.crypto import Keyring
+from db.keys import used_keys, uses
+
 Connection: TypeAlias = "asyncpg.Connection[Any]"
 
 MONTHS_AHEAD: Final = 3
@@ -182,6 +185,17 @@ async def document_tables(connection: Connection) -> list[Finding]:
             Finding(f"D4: its tables are {what}", all(counts.get(name) for name in DOCUMENT_TABLES), detail)
         )
     return findings
+
+
+async def sealing_keys_are_known(connection: Connection, keyring: Keyring | None) -> Finding:
+    """The keyring has every key that wraps a provider key; as the operator, for all organizations."""
+    found = uses(await used_keys(connection), keyring)
+    name = "the keyring opens every provider key"
+    if found.lacking:
+        lost = [f"{key_id} ({count:,})" for key_id, count in found.lacking.items()]
+        return Finding(name, passed=False, detail=f"KEYRING lacks {_some(lost)}: until it is back they must be set again")
+    kept = f"{sum(found.known.values()):,} of them, wrapped by {len(found.known)}"
+    return Finding(name, passed=True, detail=kept if keyring else "KEYRING is not set: nobody can set one")
 
 
 async def examine(name: str, question: Callable[[], Awaitable[Sequence[Finding]]]) -> Sequence[Finding]:

@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 from sqlalchemy import ColumnElement, FromClause, Table
 
 from db.actor import Actor
-from db.policies import POLICIES, REQUEST_ROLES
+from db.policies import CALLS, POLICIES, REQUEST_ROLES
 from db.policy import Command, Rule, TablePolicy
 from db.types import Role
 
@@ -55,6 +55,11 @@ def can(actor: Actor, table: str, command: Command, row: Mapping[str, Any]) -> b
     """Whether this actor may `command` this row, which it sees (`viewerCan…`)."""
     found = rule(actor.role, table, command)
     return found is not None and found.scope.holds(actor, row, POLICIES[table].table)
+
+
+def may_call(role: Role, function: str) -> bool:
+    """Whether the role may call this definer function (`set_user_tier`) at all."""
+    return role.value.lower() in CALLS[function]
 
 
 _MARK: Final = {"select": "read"}

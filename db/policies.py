@@ -154,6 +154,7 @@ protect(
     admin=[read(org)],
     auditor=[read(org)],
     service=[read(org), update(org, "tier", "preferred_provider")],
+    definer=[read(org), insert(org, "tier"), update(org, "tier", "updated_at")],
 )
 KEY = (
     "provider",
@@ -166,10 +167,13 @@ KEY = (
     "needs_reentry",
     "set_at",
 )
+# What app.open_provider_key hands to a service, and what it looks for.
+OPENING = ("id", "organization_id", "user_id", "provider", *KEY[1:5], "needs_reentry")
 protect(
     models.ProviderKey,
     member=[read(own, but=SECRETS), insert(own, *KEY), update(own, *KEY[1:]), delete(own)],
     service=[read(org, but=SECRETS)],
+    definer=[read(org, *OPENING)],
 )
 protect(
     models.UsageBudget,
@@ -181,6 +185,7 @@ protect(
     definer=[
         read(org),
         insert(everything, "subject_id", "subject_type", "metric", "budget_window", "window_start", "limit_value"),
+        update(org, "limit_value", "updated_at"),
     ],
 )
 for ledger in (models.UsageLedger, models.UsageReservation):
@@ -301,7 +306,7 @@ protect(
     service=[read(org), insert(org, "query", "content_type", "filters", "results_count", "created_at")],
 )
 
-# ── the record of changes: written by one definer function alone, the operator included ───────────────────────────
+# ── the record of changes: written by one definer function alone, checkpoints by the operator ──────────────────────────
 EVENT = ("seq", "action", "actor_id", "actor_role", "target_type", "target_id", "target_digest", "request_id")
 HASHES = ("occurred_at", "payload_digest", "leaf", "prev_hash", "hash")
 protect(
@@ -323,7 +328,20 @@ protect(
     operator=[read(everything)],
     definer=[read(org), insert(org, "event_id", "salt", "payload")],
 )
-protect(models.AuditCheckpoint, admin=[read(org)], auditor=[read(org)], operator=[read(everything)])
+protect(
+    models.AuditCheckpoint,
+    admin=[read(org)],
+    auditor=[read(org)],
+    operator=[read(everything), insert(everything, "tree_size", "root_hash", "subtrees", "note", "key_id")],
+)
+
+# ── what a role does through a definer function, whose policies are the definer's above ────────────────────────────
+CALLS: Final = {
+    "usage_activity": ("admin", "auditor", "service"),
+    "set_user_tier": ("admin",),
+    "set_budget_limit": ("admin",),
+    "open_provider_key": ("service",),
+}
 
 # ── the wire ──────────────────────────────────────────────────────────────────────────────────────────────────────
 IDEMPOTENCY = [

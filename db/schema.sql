@@ -517,6 +517,34 @@ CREATE FUNCTION app.my_organizations() RETURNS TABLE(organization_id uuid, slug 
 
 ALTER FUNCTION app.my_organizations() OWNER TO app_definer;
 
+-- Name: open_provider_key(uuid, text); Type: FUNCTION; Schema: app; Owner: app_definer
+
+CREATE FUNCTION app.open_provider_key(user_id uuid, provider text) RETURNS TABLE(id uuid, ciphertext bytea, wrapped_key bytea, key_id text, key_version integer)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET row_security TO 'on'
+    AS $_$
+#variable_conflict use_column
+DECLARE
+    organization CONSTANT uuid := app.required_organization();
+BEGIN
+    SELECT k.id, k.ciphertext, k.wrapped_key, k.key_id, k.key_version
+        INTO id, ciphertext, wrapped_key, key_id, key_version
+        FROM app.user_provider_keys AS k
+        WHERE k.organization_id = organization AND k.user_id = $1 AND k.provider = $2
+            AND k.ciphertext IS NOT NULL AND NOT k.needs_reentry;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    PERFORM app.audit_append(jsonb_build_array(jsonb_build_object(
+        'action', 'provider_key.opened', 'target_type', 'AiSettings', 'target_id', $1,
+        'details', jsonb_build_object('id', id))));
+    RETURN NEXT;
+END
+$_$;
+
+ALTER FUNCTION app.open_provider_key(user_id uuid, provider text) OWNER TO app_definer;
+
 -- Name: organization_id(); Type: FUNCTION; Schema: app; Owner: minutebook_owner
 
 CREATE FUNCTION app.organization_id() RETURNS uuid
@@ -710,6 +738,94 @@ END
 $$;
 
 ALTER FUNCTION app.search_chunks_text(query text, max_rows integer, content_types text[], project_ids uuid[], document_ids uuid[], only_model text) OWNER TO app_finder;
+
+-- Name: set_budget_limit(uuid, text, text, bigint); Type: FUNCTION; Schema: app; Owner: app_definer
+
+CREATE FUNCTION app.set_budget_limit(subject uuid, metric text, budget_window text, limit_value bigint) RETURNS uuid
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET row_security TO 'on'
+    AS $_$
+#variable_conflict use_column
+DECLARE
+    organization CONSTANT uuid := app.required_organization();
+    budget uuid;
+    old_limit bigint;
+BEGIN
+    IF current_setting('role') IS DISTINCT FROM 'app_admin' THEN
+        RAISE EXCEPTION 'only an admin sets limits' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    SELECT b.id, b.limit_value INTO budget, old_limit FROM app.usage_budgets AS b
+        WHERE b.organization_id = organization AND b.subject_id = $1 AND b.metric = $2 AND b.budget_window = $3
+        FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'no such budget' USING ERRCODE = 'foreign_key_violation';
+    END IF;
+    IF $4 IS NOT DISTINCT FROM old_limit THEN
+        RETURN budget;
+    END IF;
+
+    UPDATE app.usage_budgets AS b SET limit_value = $4, updated_at = statement_timestamp()
+        WHERE b.organization_id = organization AND b.id = budget;
+    PERFORM app.audit_append(jsonb_build_array(jsonb_build_object(
+        'action', 'budget.limit_set', 'target_type', 'UsageBudget', 'target_id', budget,
+        'details', jsonb_build_object(
+            'subject_id', $1, 'metric', $2, 'budget_window', $3, 'changed', jsonb_build_array('limit_value'),
+            'old', jsonb_build_object('limit_value', old_limit), 'new', jsonb_build_object('limit_value', $4)))));
+    RETURN budget;
+END
+$_$;
+
+ALTER FUNCTION app.set_budget_limit(subject uuid, metric text, budget_window text, limit_value bigint) OWNER TO app_definer;
+
+-- Name: set_user_tier(uuid, text); Type: FUNCTION; Schema: app; Owner: app_definer
+
+CREATE FUNCTION app.set_user_tier("user" uuid, tier text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET row_security TO 'on'
+    AS $_$
+#variable_conflict use_column
+DECLARE
+    organization CONSTANT uuid := app.required_organization();
+    new_tier CONSTANT text := $2;
+    new_limit CONSTANT bigint := app.requests_per_day($2);
+    old_tier text;
+    old_limit bigint;
+BEGIN
+    IF current_setting('role') IS DISTINCT FROM 'app_admin' THEN
+        RAISE EXCEPTION 'only an admin sets tiers' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    SELECT b.limit_value INTO old_limit FROM app.usage_budgets AS b
+        JOIN app.users AS u ON u.organization_id = b.organization_id AND u.id = b.subject_id
+        WHERE b.organization_id = organization AND b.subject_id = $1
+            AND b.metric = 'REQUESTS' AND b.budget_window = 'DAY'
+        FOR NO KEY UPDATE OF b;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'no such user' USING ERRCODE = 'foreign_key_violation';
+    END IF;
+    SELECT s.tier INTO old_tier FROM app.user_ai_settings AS s
+        WHERE s.organization_id = organization AND s.user_id = $1 FOR NO KEY UPDATE;
+    old_tier := coalesce(old_tier, 'FREE');
+    IF new_tier = old_tier AND new_limit IS NOT DISTINCT FROM old_limit THEN
+        RETURN;
+    END IF;
+
+    INSERT INTO app.user_ai_settings (organization_id, user_id, tier) VALUES (organization, $1, new_tier)
+        ON CONFLICT (organization_id, user_id) DO UPDATE SET tier = excluded.tier, updated_at = excluded.updated_at;
+    UPDATE app.usage_budgets AS b SET limit_value = new_limit, updated_at = statement_timestamp()
+        WHERE b.organization_id = organization AND b.subject_id = $1
+            AND b.metric = 'REQUESTS' AND b.budget_window = 'DAY';
+    PERFORM app.audit_append(jsonb_build_array(jsonb_build_object(
+        'action', 'ai_settings.tier_set', 'target_type', 'AiSettings', 'target_id', $1,
+        'details', jsonb_build_object(
+            'changed', jsonb_build_array('tier', 'limit_value'),
+            'old', jsonb_build_object('tier', old_tier, 'limit_value', old_limit),
+            'new', jsonb_build_object('tier', new_tier, 'limit_value', new_limit)))));
+END
+$_$;
+
+ALTER FUNCTION app.set_user_tier("user" uuid, tier text) OWNER TO app_definer;
 
 -- Name: uuid_time(uuid); Type: FUNCTION; Schema: app; Owner: minutebook_owner
 
@@ -3796,6 +3912,10 @@ CREATE POLICY usage_budgets_select_operator ON app.usage_budgets FOR SELECT TO m
 
 CREATE POLICY usage_budgets_select_service ON app.usage_budgets FOR SELECT TO app_service USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
 
+-- Name: usage_budgets usage_budgets_update_definer; Type: POLICY; Schema: app; Owner: minutebook_owner
+
+CREATE POLICY usage_budgets_update_definer ON app.usage_budgets FOR UPDATE TO app_definer USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid)) WITH CHECK ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
 -- Name: usage_budgets usage_budgets_update_operator; Type: POLICY; Schema: app; Owner: minutebook_owner
 
 CREATE POLICY usage_budgets_update_operator ON app.usage_budgets FOR UPDATE TO minutebook_operator USING (true) WITH CHECK (true);
@@ -3868,6 +3988,10 @@ CREATE POLICY user_ai_settings_delete_operator ON app.user_ai_settings FOR DELET
 
 CREATE POLICY user_ai_settings_insert_admin ON app.user_ai_settings FOR INSERT TO app_admin WITH CHECK (((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid) AND (user_id = (NULLIF(current_setting('app.user_id'::text, true), ''::text))::uuid)));
 
+-- Name: user_ai_settings user_ai_settings_insert_definer; Type: POLICY; Schema: app; Owner: minutebook_owner
+
+CREATE POLICY user_ai_settings_insert_definer ON app.user_ai_settings FOR INSERT TO app_definer WITH CHECK ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
 -- Name: user_ai_settings user_ai_settings_insert_member; Type: POLICY; Schema: app; Owner: minutebook_owner
 
 CREATE POLICY user_ai_settings_insert_member ON app.user_ai_settings FOR INSERT TO app_member WITH CHECK (((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid) AND (user_id = (NULLIF(current_setting('app.user_id'::text, true), ''::text))::uuid)));
@@ -3884,6 +4008,10 @@ CREATE POLICY user_ai_settings_select_admin ON app.user_ai_settings FOR SELECT T
 
 CREATE POLICY user_ai_settings_select_auditor ON app.user_ai_settings FOR SELECT TO app_auditor USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
 
+-- Name: user_ai_settings user_ai_settings_select_definer; Type: POLICY; Schema: app; Owner: minutebook_owner
+
+CREATE POLICY user_ai_settings_select_definer ON app.user_ai_settings FOR SELECT TO app_definer USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
 -- Name: user_ai_settings user_ai_settings_select_member; Type: POLICY; Schema: app; Owner: minutebook_owner
 
 CREATE POLICY user_ai_settings_select_member ON app.user_ai_settings FOR SELECT TO app_member USING (((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid) AND (user_id = (NULLIF(current_setting('app.user_id'::text, true), ''::text))::uuid)));
@@ -3899,6 +4027,10 @@ CREATE POLICY user_ai_settings_select_service ON app.user_ai_settings FOR SELECT
 -- Name: user_ai_settings user_ai_settings_update_admin; Type: POLICY; Schema: app; Owner: minutebook_owner
 
 CREATE POLICY user_ai_settings_update_admin ON app.user_ai_settings FOR UPDATE TO app_admin USING (((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid) AND (user_id = (NULLIF(current_setting('app.user_id'::text, true), ''::text))::uuid))) WITH CHECK (((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid) AND (user_id = (NULLIF(current_setting('app.user_id'::text, true), ''::text))::uuid)));
+
+-- Name: user_ai_settings user_ai_settings_update_definer; Type: POLICY; Schema: app; Owner: minutebook_owner
+
+CREATE POLICY user_ai_settings_update_definer ON app.user_ai_settings FOR UPDATE TO app_definer USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid)) WITH CHECK ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
 
 -- Name: user_ai_settings user_ai_settings_update_member; Type: POLICY; Schema: app; Owner: minutebook_owner
 
@@ -3943,6 +4075,10 @@ CREATE POLICY user_provider_keys_insert_operator ON app.user_provider_keys FOR I
 -- Name: user_provider_keys user_provider_keys_select_admin; Type: POLICY; Schema: app; Owner: minutebook_owner
 
 CREATE POLICY user_provider_keys_select_admin ON app.user_provider_keys FOR SELECT TO app_admin USING (((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid) AND (user_id = (NULLIF(current_setting('app.user_id'::text, true), ''::text))::uuid)));
+
+-- Name: user_provider_keys user_provider_keys_select_definer; Type: POLICY; Schema: app; Owner: minutebook_owner
+
+CREATE POLICY user_provider_keys_select_definer ON app.user_provider_keys FOR SELECT TO app_definer USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
 
 -- Name: user_provider_keys user_provider_keys_select_member; Type: POLICY; Schema: app; Owner: minutebook_owner
 
@@ -4198,6 +4334,11 @@ GRANT ALL ON FUNCTION app.my_organizations() TO app_member;
 GRANT ALL ON FUNCTION app.my_organizations() TO app_observer;
 GRANT ALL ON FUNCTION app.my_organizations() TO app_service;
 
+-- Name: FUNCTION open_provider_key(user_id uuid, provider text); Type: ACL; Schema: app; Owner: app_definer
+
+REVOKE ALL ON FUNCTION app.open_provider_key(user_id uuid, provider text) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.open_provider_key(user_id uuid, provider text) TO app_service;
+
 -- Name: FUNCTION organization_id(); Type: ACL; Schema: app; Owner: minutebook_owner
 
 REVOKE ALL ON FUNCTION app.organization_id() FROM PUBLIC;
@@ -4259,6 +4400,16 @@ GRANT ALL ON FUNCTION app.search_chunks_text(query text, max_rows integer, conte
 GRANT ALL ON FUNCTION app.search_chunks_text(query text, max_rows integer, content_types text[], project_ids uuid[], document_ids uuid[], only_model text) TO app_member;
 GRANT ALL ON FUNCTION app.search_chunks_text(query text, max_rows integer, content_types text[], project_ids uuid[], document_ids uuid[], only_model text) TO app_observer;
 GRANT ALL ON FUNCTION app.search_chunks_text(query text, max_rows integer, content_types text[], project_ids uuid[], document_ids uuid[], only_model text) TO app_service;
+
+-- Name: FUNCTION set_budget_limit(subject uuid, metric text, budget_window text, limit_value bigint); Type: ACL; Schema: app; Owner: app_definer
+
+REVOKE ALL ON FUNCTION app.set_budget_limit(subject uuid, metric text, budget_window text, limit_value bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.set_budget_limit(subject uuid, metric text, budget_window text, limit_value bigint) TO app_admin;
+
+-- Name: FUNCTION set_user_tier("user" uuid, tier text); Type: ACL; Schema: app; Owner: app_definer
+
+REVOKE ALL ON FUNCTION app.set_user_tier("user" uuid, tier text) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.set_user_tier("user" uuid, tier text) TO app_admin;
 
 -- Name: FUNCTION uuid_time(id uuid); Type: ACL; Schema: app; Owner: minutebook_owner
 
@@ -5232,7 +5383,11 @@ GRANT INSERT(window_start) ON TABLE app.usage_budgets TO app_definer;
 
 -- Name: COLUMN usage_budgets.limit_value; Type: ACL; Schema: app; Owner: minutebook_owner
 
-GRANT INSERT(limit_value) ON TABLE app.usage_budgets TO app_definer;
+GRANT INSERT(limit_value),UPDATE(limit_value) ON TABLE app.usage_budgets TO app_definer;
+
+-- Name: COLUMN usage_budgets.updated_at; Type: ACL; Schema: app; Owner: minutebook_owner
+
+GRANT UPDATE(updated_at) ON TABLE app.usage_budgets TO app_definer;
 
 -- Name: TABLE current_usage; Type: ACL; Schema: app; Owner: minutebook_owner
 
@@ -5492,6 +5647,7 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE app.usage_reservations TO minutebook_
 
 GRANT SELECT ON TABLE app.user_ai_settings TO app_admin;
 GRANT SELECT ON TABLE app.user_ai_settings TO app_auditor;
+GRANT SELECT ON TABLE app.user_ai_settings TO app_definer;
 GRANT SELECT ON TABLE app.user_ai_settings TO app_member;
 GRANT SELECT ON TABLE app.user_ai_settings TO app_service;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE app.user_ai_settings TO minutebook_operator;
@@ -5499,15 +5655,18 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE app.user_ai_settings TO minutebook_op
 -- Name: COLUMN user_ai_settings.organization_id; Type: ACL; Schema: app; Owner: minutebook_owner
 
 GRANT INSERT(organization_id) ON TABLE app.user_ai_settings TO app_admin;
+GRANT INSERT(organization_id) ON TABLE app.user_ai_settings TO app_definer;
 GRANT INSERT(organization_id) ON TABLE app.user_ai_settings TO app_member;
 
 -- Name: COLUMN user_ai_settings.user_id; Type: ACL; Schema: app; Owner: minutebook_owner
 
 GRANT INSERT(user_id) ON TABLE app.user_ai_settings TO app_admin;
+GRANT INSERT(user_id) ON TABLE app.user_ai_settings TO app_definer;
 GRANT INSERT(user_id) ON TABLE app.user_ai_settings TO app_member;
 
 -- Name: COLUMN user_ai_settings.tier; Type: ACL; Schema: app; Owner: minutebook_owner
 
+GRANT INSERT(tier),UPDATE(tier) ON TABLE app.user_ai_settings TO app_definer;
 GRANT UPDATE(tier) ON TABLE app.user_ai_settings TO app_service;
 
 -- Name: COLUMN user_ai_settings.preferred_provider; Type: ACL; Schema: app; Owner: minutebook_owner
@@ -5515,6 +5674,10 @@ GRANT UPDATE(tier) ON TABLE app.user_ai_settings TO app_service;
 GRANT INSERT(preferred_provider),UPDATE(preferred_provider) ON TABLE app.user_ai_settings TO app_admin;
 GRANT INSERT(preferred_provider),UPDATE(preferred_provider) ON TABLE app.user_ai_settings TO app_member;
 GRANT UPDATE(preferred_provider) ON TABLE app.user_ai_settings TO app_service;
+
+-- Name: COLUMN user_ai_settings.updated_at; Type: ACL; Schema: app; Owner: minutebook_owner
+
+GRANT UPDATE(updated_at) ON TABLE app.user_ai_settings TO app_definer;
 
 -- Name: TABLE user_provider_keys; Type: ACL; Schema: app; Owner: minutebook_owner
 
@@ -5524,24 +5687,28 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE app.user_provider_keys TO minutebook_
 
 -- Name: COLUMN user_provider_keys.organization_id; Type: ACL; Schema: app; Owner: minutebook_owner
 
+GRANT SELECT(organization_id) ON TABLE app.user_provider_keys TO app_definer;
 GRANT SELECT(organization_id) ON TABLE app.user_provider_keys TO app_service;
 GRANT SELECT(organization_id),INSERT(organization_id) ON TABLE app.user_provider_keys TO app_admin;
 GRANT SELECT(organization_id),INSERT(organization_id) ON TABLE app.user_provider_keys TO app_member;
 
 -- Name: COLUMN user_provider_keys.id; Type: ACL; Schema: app; Owner: minutebook_owner
 
+GRANT SELECT(id) ON TABLE app.user_provider_keys TO app_definer;
 GRANT SELECT(id) ON TABLE app.user_provider_keys TO app_service;
 GRANT SELECT(id),INSERT(id) ON TABLE app.user_provider_keys TO app_admin;
 GRANT SELECT(id),INSERT(id) ON TABLE app.user_provider_keys TO app_member;
 
 -- Name: COLUMN user_provider_keys.user_id; Type: ACL; Schema: app; Owner: minutebook_owner
 
+GRANT SELECT(user_id) ON TABLE app.user_provider_keys TO app_definer;
 GRANT SELECT(user_id) ON TABLE app.user_provider_keys TO app_service;
 GRANT SELECT(user_id),INSERT(user_id) ON TABLE app.user_provider_keys TO app_admin;
 GRANT SELECT(user_id),INSERT(user_id) ON TABLE app.user_provider_keys TO app_member;
 
 -- Name: COLUMN user_provider_keys.provider; Type: ACL; Schema: app; Owner: minutebook_owner
 
+GRANT SELECT(provider) ON TABLE app.user_provider_keys TO app_definer;
 GRANT SELECT(provider) ON TABLE app.user_provider_keys TO app_service;
 GRANT SELECT(provider),INSERT(provider) ON TABLE app.user_provider_keys TO app_admin;
 GRANT SELECT(provider),INSERT(provider) ON TABLE app.user_provider_keys TO app_member;
@@ -5550,20 +5717,24 @@ GRANT SELECT(provider),INSERT(provider) ON TABLE app.user_provider_keys TO app_m
 
 GRANT INSERT(ciphertext),UPDATE(ciphertext) ON TABLE app.user_provider_keys TO app_admin;
 GRANT INSERT(ciphertext),UPDATE(ciphertext) ON TABLE app.user_provider_keys TO app_member;
+GRANT SELECT(ciphertext) ON TABLE app.user_provider_keys TO app_definer;
 
 -- Name: COLUMN user_provider_keys.wrapped_key; Type: ACL; Schema: app; Owner: minutebook_owner
 
 GRANT INSERT(wrapped_key),UPDATE(wrapped_key) ON TABLE app.user_provider_keys TO app_admin;
 GRANT INSERT(wrapped_key),UPDATE(wrapped_key) ON TABLE app.user_provider_keys TO app_member;
+GRANT SELECT(wrapped_key) ON TABLE app.user_provider_keys TO app_definer;
 
 -- Name: COLUMN user_provider_keys.key_id; Type: ACL; Schema: app; Owner: minutebook_owner
 
+GRANT SELECT(key_id) ON TABLE app.user_provider_keys TO app_definer;
 GRANT SELECT(key_id) ON TABLE app.user_provider_keys TO app_service;
 GRANT SELECT(key_id),INSERT(key_id),UPDATE(key_id) ON TABLE app.user_provider_keys TO app_admin;
 GRANT SELECT(key_id),INSERT(key_id),UPDATE(key_id) ON TABLE app.user_provider_keys TO app_member;
 
 -- Name: COLUMN user_provider_keys.key_version; Type: ACL; Schema: app; Owner: minutebook_owner
 
+GRANT SELECT(key_version) ON TABLE app.user_provider_keys TO app_definer;
 GRANT SELECT(key_version) ON TABLE app.user_provider_keys TO app_service;
 GRANT SELECT(key_version),INSERT(key_version),UPDATE(key_version) ON TABLE app.user_provider_keys TO app_admin;
 GRANT SELECT(key_version),INSERT(key_version),UPDATE(key_version) ON TABLE app.user_provider_keys TO app_member;
@@ -5581,6 +5752,7 @@ GRANT INSERT(fingerprint),UPDATE(fingerprint) ON TABLE app.user_provider_keys TO
 
 -- Name: COLUMN user_provider_keys.needs_reentry; Type: ACL; Schema: app; Owner: minutebook_owner
 
+GRANT SELECT(needs_reentry) ON TABLE app.user_provider_keys TO app_definer;
 GRANT SELECT(needs_reentry) ON TABLE app.user_provider_keys TO app_service;
 GRANT SELECT(needs_reentry),INSERT(needs_reentry),UPDATE(needs_reentry) ON TABLE app.user_provider_keys TO app_admin;
 GRANT SELECT(needs_reentry),INSERT(needs_reentry),UPDATE(needs_reentry) ON TABLE app.user_provider_keys TO app_member;

@@ -131,10 +131,14 @@ class Session:
         return connection
 
     async def finish(self, *, failed: bool) -> None:
-        """End the transaction and give the connection back, clean or not at all.
+        """End the transaction and give the connection back, clean or not at all; a cancellation does not stop it.
 
         Raises, unless it `failed` anyway: why it could not begin, LostCommitError, or errors of its end.
         """
+        # Shielded: a cancelled request must not leave its transaction open on a pooled connection.
+        await asyncio.shield(self._finish(failed=failed))
+
+    async def _finish(self, *, failed: bool) -> None:
         failure, running = self._failure, self._running
         self._failure = failure or TransactionOverError("the transaction is over")
         if running is not None:
@@ -194,7 +198,6 @@ async def act_as(
     try:
         yield session
     except BaseException:
-        # Shielded: a cancelled request must not leave its transaction open on a pooled connection.
-        await asyncio.shield(session.finish(failed=True))
+        await session.finish(failed=True)
         raise
-    await asyncio.shield(session.finish(failed=False))
+    await session.finish(failed=False)

@@ -78,9 +78,13 @@ async def _select(change: Change, given: SelectSearchResultInput) -> dict[str, A
 
 @strawberry.type
 class ContentSearchMutation:
-    @strawberry.mutation(description="Record what was chosen from the results of one's own search. It is recorded once.")
+    @strawberry.mutation(
+        description="Record what was chosen from the results of one's own search. It is recorded once."
+    )
     async def select_search_result(
-        self, info: Info, input: Annotated[SelectSearchResultInput, strawberry.argument(description="What, from which.")]
+        self,
+        info: Info,
+        input: Annotated[SelectSearchResultInput, strawberry.argument(description="What, from which.")],  # noqa: A002 - the wire's name
     ) -> SelectSearchResultPayload:
         done = await changed(info, input, lambda change: _select(change, input))
         return SelectSearchResultPayload(done=done, user_errors=done.errors)

@@ -82,7 +82,7 @@ async def _role_of(change: Change, message_id: str) -> MessageRole:
     return MessageRole(rows[0]["role"])
 
 
-def _put(*replaced: str) -> Executable:
+def _put(replaced: list[str]) -> Executable:
     names = (*(column.key for column in ONE_EACH), "rating", "feedback_text")
     row = insert(T).values({name: bindparam(name, type_=T.c[name].type) for name in names})
     put = row.on_conflict_do_update(index_elements=ONE_EACH, set_={name: row.excluded[name] for name in replaced})
@@ -101,10 +101,10 @@ async def _submit(change: Change, given: SubmitFeedbackInput) -> dict[str, Any]:
     if await _role_of(change, message_id) is not MessageRole.ASSISTANT:
         raise refused(UserErrorCode.INVALID, "messageId", message="Only an assistant's answer can be rated.")
     rating = RATINGS[given.thumb.value]
-    replaced = ("rating",) if given.text is strawberry.UNSET else ("feedback_text", "rating")
+    names = ["rating"] if given.text is strawberry.UNSET else ["feedback_text", "rating"]
     values = {"message_id": message_id, "rating": rating, "feedback_text": text}
-    [row] = await change.session.fetch(("put_feedback", replaced), lambda: _put(*replaced), **values)
-    change.record("feedback.submitted", "Feedback", row["id"], message=message_id, rating=rating, changed=list(replaced))
+    [row] = await change.session.fetch(("put_feedback", *names), lambda: _put(names), **values)
+    change.record("feedback.submitted", "Feedback", row["id"], message=message_id, rating=rating, changed=names)
     return {"feedback": row["id"], "message": message_id}
 
 
@@ -114,23 +114,28 @@ async def _withdraw(change: Change, given: WithdrawFeedbackInput) -> dict[str, A
     await _role_of(change, message_id)
     role = change.actor.role
     rows = await change.session.fetch("remove_feedback", lambda: _remove(role), message_id=message_id)
-    for row in rows:  # one or none
-        change.record("feedback.withdrawn", "Feedback", row["id"], message=message_id)
-    return {"message": message_id} | {"feedback": row["id"] for row in rows}
+    if not rows:
+        return {"message": message_id}
+    change.record("feedback.withdrawn", "Feedback", rows[0]["id"], message=message_id)
+    return {"message": message_id, "feedback": rows[0]["id"]}
 
 
 @strawberry.type
 class FeedbackMutation:
     @strawberry.mutation(description="Rate an assistant's answer in a conversation of one's own.")
     async def submit_feedback(
-        self, info: Info, input: Annotated[SubmitFeedbackInput, strawberry.argument(description="What to say of what.")]
+        self,
+        info: Info,
+        input: Annotated[SubmitFeedbackInput, strawberry.argument(description="What to say of what.")],  # noqa: A002 - the wire's name
     ) -> SubmitFeedbackPayload:
         done = await changed(info, input, lambda change: _submit(change, input))
         return SubmitFeedbackPayload(done=done, user_errors=done.errors)
 
     @strawberry.mutation(description="Withdraw one's rating of an answer. Without one, nothing happens.")
     async def withdraw_feedback(
-        self, info: Info, input: Annotated[WithdrawFeedbackInput, strawberry.argument(description="Which rating.")]
+        self,
+        info: Info,
+        input: Annotated[WithdrawFeedbackInput, strawberry.argument(description="Which rating.")],  # noqa: A002 - the wire's name
     ) -> WithdrawFeedbackPayload:
         done = await changed(info, input, lambda change: _withdraw(change, input))
         return WithdrawFeedbackPayload(done=done, user_errors=done.errors)

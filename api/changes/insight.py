@@ -61,11 +61,13 @@ def _among() -> ColumnElement[bool]:
 
 def _lock(role: Role) -> Executable:
     # In the order of their ids: two people with overlapping lists wait for each other instead of deadlocking.
-    return select(T.c.id).where(mirror.where(role, T, "update"), _among()).order_by(T.c.id).with_for_update(key_share=True)
+    found = select(T.c.id).where(mirror.where(role, T, "update"), _among())
+    return found.order_by(T.c.id).with_for_update(key_share=True)
 
 
 def _dismiss(role: Role) -> Executable:
-    by, at = (bindparam(name, type_=T.c[column].type) for name, column in (("user_id", "dismissed_by"), ("now", "dismissed_at")))
+    by = bindparam("user_id", type_=T.c.dismissed_by.type)
+    at = bindparam("now", type_=T.c.dismissed_at.type)
     rows = update(T).where(mirror.where(role, T, "update"), _among(), ~T.c.is_dismissed)
     return rows.values(is_dismissed=true(), dismissed_by=by, dismissed_at=at).returning(T.c.id)
 
@@ -100,16 +102,22 @@ async def _set(change: Change, given: list[strawberry.ID], action: str) -> dict[
 
 @strawberry.type
 class InsightMutation:
-    @strawberry.mutation(description="Put insights aside. Who did so first stays; what cannot be found spoils no other.")
+    @strawberry.mutation(
+        description="Put insights aside. Who did so first stays; what cannot be found spoils no other."
+    )
     async def dismiss_insights(
-        self, info: Info, input: Annotated[DismissInsightsInput, strawberry.argument(description="Which insights.")]
+        self,
+        info: Info,
+        input: Annotated[DismissInsightsInput, strawberry.argument(description="Which insights.")],  # noqa: A002 - the wire's name
     ) -> DismissInsightsPayload:
         done = await changed(info, input, lambda change: _set(change, input.ids, "insight.dismissed"))
         return DismissInsightsPayload(done=done, user_errors=done.errors)
 
     @strawberry.mutation(description="Take insights up again, whoever put them aside.")
     async def restore_insights(
-        self, info: Info, input: Annotated[RestoreInsightsInput, strawberry.argument(description="Which insights.")]
+        self,
+        info: Info,
+        input: Annotated[RestoreInsightsInput, strawberry.argument(description="Which insights.")],  # noqa: A002 - the wire's name
     ) -> RestoreInsightsPayload:
         done = await changed(info, input, lambda change: _set(change, input.ids, "insight.restored"))
         return RestoreInsightsPayload(done=done, user_errors=done.errors)

@@ -50,10 +50,11 @@ def _move(database: Database, revision: str, *, is_down: bool) -> None:
 
 @click.command()
 def maintain() -> None:
-    """Make the partitions of the next three months. Run it daily: it does what is left to do."""
+    """Make the next three months of partitions and forget expired idempotency keys. Run it daily: it does what is left."""
     with opened(load()) as database:
         made = run_async(ensure_partitions(database.url("operator")))
-    click.echo(f"{made} partitions made")
+        forgotten = run_async(forget_expired_keys(database.url("operator")))
+    click.echo(f"{made} partitions made, {forgotten} expired keys forgotten")
 
 
 async def ensure_partitions(url: str) -> int:
@@ -63,6 +64,13 @@ async def ensure_partitions(url: str) -> int:
     async with connected(url) as connection:
         made: int = await connection.fetchval("SELECT app.ensure_partitions($1)", MONTHS_AHEAD)
     return made
+
+
+async def forget_expired_keys(url: str) -> int:
+    """How many idempotency keys were older than their 24 hours. Until then a repeat still changes nothing."""
+    async with connected(url) as connection:
+        tag: str = await connection.execute("DELETE FROM app.idempotency_keys WHERE expires_at <= clock_timestamp()")
+    return int(tag.removeprefix("DELETE "))
 
 
 class Moment(click.ParamType[datetime]):

@@ -9,13 +9,15 @@ import rich_click as click
 
 from api.cli.connections import CREDENTIALS, Database, connected, opened, run_async
 from api.settings import Settings, load
+from api.settings.secret import KEYRING, TOKENS
 
 if TYPE_CHECKING:
     import asyncpg
 
+    from db.crypto import Keyring
     from db.doctor import Finding
 
-SECRET_FILES: Final = (CREDENTIALS, "token-secret")
+SECRET_FILES: Final = (CREDENTIALS, TOKENS, KEYRING)
 SCHEMA_FILE: Final = Path(__file__).resolve().parents[2] / "schema.graphql"
 
 
@@ -40,7 +42,7 @@ def doctor() -> None:
     """Examine the installation: one line per condition, exit code 1 if any does not hold."""
     settings = load()
     with opened(settings) as database:
-        findings = [*_files(settings), *run_async(_examined(database))]
+        findings = [*_files(settings), *run_async(_examined(database, settings.sealing_keys(make=False)))]
     width = max(len(finding.name) for finding in findings)
     for finding in findings:
         mark = click.style("passed", fg="green") if finding.passed else click.style("FAILED", fg="red", bold=True)
@@ -50,7 +52,7 @@ def doctor() -> None:
         raise click.ClickException(f"{failed} of {len(findings)} conditions do not hold")
 
 
-async def _examined(database: Database) -> list["Finding"]:
+async def _examined(database: Database, keyring: "Keyring | None") -> list["Finding"]:
     """Everything, each question as the login that it is about."""
     from db import doctor as asks
     from db.migrate import head
@@ -71,6 +73,9 @@ async def _examined(database: Database) -> list["Finding"]:
             *await asks.document_tables(connection),
         ]
 
+    async def sealed(connection: "asyncpg.Connection[Any]") -> list["Finding"]:
+        return [await asks.sealing_keys_are_known(connection, keyring)]
+
     found: list[Finding] = []
     for login in ("api", "ingest"):
 
@@ -79,6 +84,8 @@ async def _examined(database: Database) -> list["Finding"]:
 
         found += await ask(login, harmless)
     found += await ask("operator" if database.urls.operator else "api", catalogue)
+    if database.urls.operator:  # people's keys of all organizations are the operator's to count
+        found += await ask("operator", sealed)
     return found
 
 

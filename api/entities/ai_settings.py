@@ -34,7 +34,7 @@ class ProviderKey:
     provider: Provider = strawberry.field(description="Whose key it is.")
     hint: str = strawberry.field(description="Its last four characters.")
     set_at: DateTime = strawberry.field(description="When it was set.")
-    key_version: int = strawberry.field(description="How often it was replaced.")
+    key_version: int = strawberry.field(description="1 for the first, one more each time it is replaced.")
     needs_reentry: bool = strawberry.field(description="Whether it can no longer be used and must be set again.")
 
 
@@ -73,16 +73,20 @@ class AiSettings(Node):
 
 
 def _keys(context: Context) -> Batch:
-    columns = (K.c.provider, K.c.hint, K.c.set_at, K.c.key_version, K.c.needs_reentry)
+    columns = (K.c.provider, K.c.hint, K.c.set_at, K.c.key_version)
 
     def build() -> Select[Any]:
         wanted = K.c.user_id == any_(bindparam("keys", type_=ARRAY(K.c.user_id.type)))
-        return select(K.c.user_id, *columns).where(mirror.where(context.actor.role, K), wanted).order_by(K.c.provider)
+        wrapping = (K.c.needs_reentry, K.c.key_id)
+        return select(K.c.user_id, *columns, *wrapping).where(mirror.where(context.actor.role, K), wanted).order_by(K.c.provider)
 
     async def load(user_ids: list[str]) -> list[list[ProviderKey]]:
         found: dict[str, list[ProviderKey]] = {user_id: [] for user_id in user_ids}
         for row in await context.session.fetch("provider_keys", build, keys=user_ids):
-            found[row["user_id"]].append(ProviderKey(**{column.name: row[column.name] for column in columns}))
+            shown = {column.name: row[column.name] for column in columns}
+            # Nothing opens what a key outside the keyring wraps: to the person it is the same.
+            is_lost = row["needs_reentry"] or context.keyring is None or row["key_id"] not in context.keyring
+            found[row["user_id"]].append(ProviderKey(**shown, needs_reentry=is_lost))
         return [found[user_id] for user_id in user_ids]
 
     return load

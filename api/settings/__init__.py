@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from api.settings.limits import Limits
-from api.settings.secret import own_secret
+from api.settings.secret import KEYRING, own_keyring, own_secret
 from api.settings.variables import (
     MaskedRepr,
     Row,
@@ -18,6 +18,7 @@ from api.settings.variables import (
     https_url,
     integer,
     is_loopback,
+    keyring_of,
     masked_url,
     one_of,
     origins,
@@ -35,6 +36,7 @@ from api.settings.variables import (
 
 if TYPE_CHECKING:
     from api.auth.config import AuthConfig
+    from db.crypto import Keyring
 
 __all__ = [
     "OWN_AUDIENCE",
@@ -145,9 +147,6 @@ class Settings(MaskedRepr):
         " that it names (`minutebook` if that is `postgres`)",
         url=True,
     )
-    database_url_direct: str | None = variable(
-        "DATABASE_URL_DIRECT", None, postgres_url, "DATABASE_URL past the pooler, for LISTEN", url=True
-    )
     pooler: Literal["session", "transaction"] = variable(
         "POOLER", "session", one_of("session", "transaction"), "transaction behind PgBouncer in that mode"
     )
@@ -158,6 +157,15 @@ class Settings(MaskedRepr):
         "STATEMENT_TIMEOUT_MS", "5000", integer(10, 600_000), "milliseconds of one statement"
     )
     auth: Auth = field(default_factory=Auth)
+    keyring: "Keyring | None" = variable(
+        "KEYRING",
+        None,
+        keyring_of,
+        "keys that wrap people's own provider keys, `id:key,id:key`, each 32 random bytes in base64"
+        " (`openssl rand -base64 32`); the first seals, all open",
+        shown="one made in dev, else none",
+        secret=True,
+    )
     embedder: Embedder = field(default_factory=Embedder)
     limits: Limits = field(default_factory=Limits)
     graphiql: bool | None = variable("GRAPHIQL", None, switch, "the explorer at GET /graphql", shown="on in dev")
@@ -199,6 +207,17 @@ class Settings(MaskedRepr):
     def own_secret(self) -> str:
         """What signs demo tokens in dev: kept in `home`, 64 characters, made when first asked for."""
         return own_secret(self.home)
+
+    def sealing_keys(self, *, make: bool = True) -> "Keyring | None":
+        """KEYRING; without it in dev the keyring kept in `home`, made when first asked for; elsewhere None."""
+        from db.crypto import KeyringError
+
+        if self.keyring is not None or not self.is_dev or not (make or (self.home / KEYRING).exists()):
+            return self.keyring
+        try:
+            return keyring_of(own_keyring(self.home))
+        except KeyringError as error:
+            raise SettingsError("MINUTEBOOK_HOME", f"holds a {KEYRING} that {error}") from None
 
     def auth_config(self) -> "AuthConfig":
         """Whom to believe: ourselves in dev, the configured issuer anywhere. Raises SettingsError."""

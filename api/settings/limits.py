@@ -8,7 +8,7 @@ from api.settings.variables import integer, seconds, variable
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits(limits.Limits):
-    """The bounds of api.limits, read from the environment, and those of a caller and of an input."""
+    """The bounds of api.limits, read from the environment, and how many connections are held at once."""
 
     document_chars: int = variable("LIMIT_DOCUMENT_CHARS", "32768", integer(1024, 1_048_576), "length of a document")
     tokens: int = variable("LIMIT_TOKENS", "2000", integer(100, 100_000), "lexical tokens of a document")
@@ -45,27 +45,4 @@ class Limits(limits.Limits):
     body_timeout_s: float = variable("LIMIT_BODY_TIMEOUT", "10", seconds(0.1, 300), "seconds for a body to arrive")
     operation_timeout_s: float = variable("OPERATION_TIMEOUT", "10", seconds(0.1, 600), "seconds of one operation")
 
-    nearest: int = variable("LIMIT_NEAREST", "50", integer(1, 1000), "results of a document search")
-    range_days: int = variable("LIMIT_RANGE_DAYS", "92", integer(1, 3660), "days that one range over a log may span")
-    bucket: int = variable("LIMIT_BUCKET", "10000", integer(10, 100_000_000), "cost that a caller may save up")
-    refill_user: int = variable(
-        "LIMIT_REFILL_USER", "200", integer(1, 10_000_000), "cost given back per second to a user"
-    )
-    refill_organization: int = variable(
-        "LIMIT_REFILL_ORGANIZATION", "2000", integer(1, 10_000_000), "cost given back per second to an organization"
-    )
-    operations_user: int = variable("LIMIT_OPERATIONS_USER", "20", integer(1, 10_000), "operations of a user at once")
-    operations_minute: int = variable(
-        "LIMIT_OPERATIONS_MINUTE", "600", integer(1, 1_000_000), "operations of a user in a minute"
-    )
     connections: int = variable("LIMIT_CONNECTIONS", "1000", integer(1, 100_000), "HTTP connections at once")
-    text_chars: int = variable("LIMIT_TEXT_CHARS", "32768", integer(256, 10_000_000), "characters of a person's text")
-    json_bytes: int = variable("LIMIT_JSON_BYTES", "65536", integer(256, 104_857_600), "bytes of a person's JSON")
-    json_depth: int = variable("LIMIT_JSON_DEPTH", "32", integer(2, 500), "nesting of a person's JSON")
-    service_text_chars: int = variable(
-        "LIMIT_SERVICE_TEXT_CHARS", "1048576", integer(256, 10_000_000), "characters of a service's text"
-    )
-    service_json_bytes: int = variable(
-        "LIMIT_SERVICE_JSON_BYTES", "5242880", integer(256, 104_857_600), "bytes of a service's JSON"
-    )
-    service_json_depth: int = variable("LIMIT_SERVICE_JSON_DEPTH", "64", integer(2, 500), "nesting of a service's JSON")

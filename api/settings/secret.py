@@ -1,18 +1,31 @@
-"""The secret that signs this installation's own tokens: made once, readable by its owner alone, never printed."""
+"""Secrets of this installation's own: made once, readable by their owner alone, never printed."""
 
+import base64
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from api.settings.variables import SettingsError
 
-FILE: Final = "token-secret"
+TOKENS: Final = "token-secret"
+KEYRING: Final = "keyring"
 
 
 def own_secret(home: Path) -> str:
-    """The secret of `home`, made when it is not there yet. Two processes that start at once get the same one."""
-    file = home / FILE
+    """What signs the tokens of `home`, made when it is not there yet."""
+    return _kept(home / TOKENS, lambda: secrets.token_urlsafe(48))
+
+
+def own_keyring(home: Path) -> str:
+    """The keyring of `home` as KEYRING would have it, made with one key when it is not there yet."""
+    return _kept(home / KEYRING, lambda: f"dev-{secrets.token_hex(4)}:{base64.b64encode(secrets.token_bytes(32)).decode()}")
+
+
+def _kept(file: Path, make: Callable[[], str]) -> str:
+    """The file's text. Two processes that start at once get the same one. Raises SettingsError."""
+    home = file.parent
     try:
         return _read(file)
     except FileNotFoundError:
@@ -21,9 +34,9 @@ def own_secret(home: Path) -> str:
         raise SettingsError("MINUTEBOOK_HOME", f"cannot be read: {error.strerror}") from None
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fresh = home / f"{FILE}.{secrets.token_hex(8)}"
+        fresh = home / f"{file.name}.{secrets.token_hex(8)}"
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as writer:
-            writer.write(secrets.token_urlsafe(48))
+            writer.write(make())
         try:
             file.hardlink_to(fresh)  # whole or not at all, and the first one wins
         except FileExistsError:
@@ -37,5 +50,5 @@ def own_secret(home: Path) -> str:
 
 def _read(file: Path) -> str:
     if file.stat().st_mode & 0o077:
-        raise SettingsError("MINUTEBOOK_HOME", f"holds a {FILE} that others may read; chmod 600 it, or delete it")
+        raise SettingsError("MINUTEBOOK_HOME", f"holds a {file.name} that others may read; chmod 600 it, or delete it")
     return file.read_text().strip()

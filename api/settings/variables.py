@@ -7,8 +7,11 @@ import ipaddress
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import Field, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from db.crypto import Keyring
 
 MASK: Final = "***"
 
@@ -183,6 +186,12 @@ def shared_secret(value: str) -> str:
     if len(value.encode()) < 32:
         raise ValueError("must be at least 32 bytes long")
     return value
+
+
+def keyring_of(value: str) -> "Keyring":
+    from db.crypto import Keyring
+
+    return Keyring.parse(value)
 
 
 def is_loopback(host: str) -> bool:

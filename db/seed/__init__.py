@@ -62,7 +62,11 @@ async def seed(
         await _make_months(connection, anchor, scale)
         counts, handles = await _write(connection, anchor, embedder, tell)
         if scale > 1:
-            counts.update(await multiply(connection, scale, tell))
+            second = await load.connect(operator_url)
+            try:
+                counts.update(await multiply((connection, second), scale, tell))
+            finally:
+                await second.close()
         # Until autovacuum comes round, plans over freshly loaded tables are guesses.
         await connection.execute("SELECT app.analyze_tables()")
     finally:

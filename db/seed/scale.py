@@ -4,7 +4,9 @@ Copies 2 … n/2 + 1 of an organization go into one more (`northwind-002`), whic
 is an organization of its own. An id's copy keeps its form: version 7 from the shifted time, or version 4.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, Final
 
 import orjson
@@ -110,20 +112,31 @@ def copy_sql(table: str, shape: Any, organization: Organization, home: int, copy
     return f"INSERT INTO app.{table} ({columns}) SELECT {values} FROM app.{table} AS r WHERE {where}"
 
 
-async def multiply(connection: Any, scale: int, progress: Callable[[str, int, int], None]) -> dict[str, int]:
-    """Adds scale - 1 copies of each demo organization, one transaction each, and returns numbers of rows."""
-    counts: dict[str, int] = {}
+async def multiply(
+    connections: Sequence[Any], scale: int, progress: Callable[[str, int, int], None]
+) -> Counter[str]:
+    """Adds scale - 1 copies of each demo organization, one transaction each, and returns numbers of rows.
+
+    Connections take the organizations in turn: it is PostgreSQL's work, on as many cores as there are connections.
+    """
+    counts: Counter[str] = Counter()
     for copy in range(2, scale + 1):
-        home = home_of(copy, scale)
-        is_first = copy in {2, home}
-        for organization in ORGANIZATIONS:
-            async with connection.transaction():
-                await connection.execute(load.USE_INDEXES)
-                made = await _copy(connection, organization, home, copy, is_first=is_first)
-            for table, count in made.items():
-                counts[table] = counts.get(table, 0) + count
+        waiting = iter(reversed(ORGANIZATIONS))  # the largest is the last but one: begun early, it ends with the rest
+        async with asyncio.TaskGroup() as group:
+            for connection in connections:
+                group.create_task(_copy_each(connection, waiting, copy, scale, counts))
         progress("copies", copy - 1, scale - 1)
     return counts
+
+
+async def _copy_each(
+    connection: Any, organizations: Iterator[Organization], copy: int, scale: int, counts: Counter[str]
+) -> None:
+    home = home_of(copy, scale)
+    for organization in organizations:
+        async with connection.transaction():
+            await connection.execute(load.USE_INDEXES)
+            counts.update(await _copy(connection, organization, home, copy, is_first=copy in {2, home}))
 
 
 async def _copy(connection: Any, organization: Organization, home: int, copy: int, *, is_first: bool) -> dict[str, int]:

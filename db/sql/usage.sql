@@ -1,4 +1,5 @@
--- Owns: the budget rows that an organization and a user are born with, budgets as of now, D4's resets, who is active.
+-- Owns: the budget rows that an organization and a user are born with, budgets as of now, resets, who is active, and what
+-- an admin sets: tiers and limits.
 -- Runs AFTER the tables, windows.sql and foundations.sql, as minutebook_owner.
 -- Decision: a window rolls over where it is read or spent, so the resets are a courtesy: correct on any day, however
 -- often they run, and never able to move a window back.
@@ -118,10 +119,98 @@ BEGIN
 END
 $body$;
 
-REVOKE ALL ON FUNCTION app.create_budgets(), app.usage_activity(timestamptz, timestamptz, int) FROM PUBLIC;
+-- The tier of a person of the context organization, and with it the limit of its requests in a day. For an admin.
+-- Appends its event itself, unless it found everything so: call it last in the transaction, and append nothing more.
+-- Nobody there: 23503. The budget's row, which everybody has, is what two admins at once take turns on.
+CREATE OR REPLACE FUNCTION app.set_user_tier("user" uuid, tier text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' SET row_security = on
+    AS $body$
+#variable_conflict use_column
+DECLARE
+    organization CONSTANT uuid := app.required_organization();
+    new_tier CONSTANT text := $2;
+    new_limit CONSTANT bigint := app.requests_per_day($2);
+    old_tier text;
+    old_limit bigint;
+BEGIN
+    IF current_setting('role') IS DISTINCT FROM 'app_admin' THEN
+        RAISE EXCEPTION 'only an admin sets tiers' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    SELECT b.limit_value INTO old_limit FROM app.usage_budgets AS b
+        JOIN app.users AS u ON u.organization_id = b.organization_id AND u.id = b.subject_id
+        WHERE b.organization_id = organization AND b.subject_id = $1
+            AND b.metric = 'REQUESTS' AND b.budget_window = 'DAY'
+        FOR NO KEY UPDATE OF b;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'no such user' USING ERRCODE = 'foreign_key_violation';
+    END IF;
+    SELECT s.tier INTO old_tier FROM app.user_ai_settings AS s
+        WHERE s.organization_id = organization AND s.user_id = $1 FOR NO KEY UPDATE;
+    old_tier := coalesce(old_tier, 'FREE');
+    IF new_tier = old_tier AND new_limit IS NOT DISTINCT FROM old_limit THEN
+        RETURN;
+    END IF;
+
+    INSERT INTO app.user_ai_settings (organization_id, user_id, tier) VALUES (organization, $1, new_tier)
+        ON CONFLICT (organization_id, user_id) DO UPDATE SET tier = excluded.tier, updated_at = excluded.updated_at;
+    UPDATE app.usage_budgets AS b SET limit_value = new_limit, updated_at = statement_timestamp()
+        WHERE b.organization_id = organization AND b.subject_id = $1
+            AND b.metric = 'REQUESTS' AND b.budget_window = 'DAY';
+    PERFORM app.audit_append(jsonb_build_array(jsonb_build_object(
+        'action', 'ai_settings.tier_set', 'target_type', 'AiSettings', 'target_id', $1,
+        'details', jsonb_build_object(
+            'changed', array_remove(ARRAY[
+                CASE WHEN new_tier <> old_tier THEN 'tier' END,
+                CASE WHEN new_limit IS DISTINCT FROM old_limit THEN 'limit_value' END], NULL),
+            'old', jsonb_build_object('tier', old_tier, 'limit_value', old_limit),
+            'new', jsonb_build_object('tier', new_tier, 'limit_value', new_limit)))));
+END
+$body$;
+
+-- A limit of the context organization or of a person of it; NULL = unlimited. For an admin. Returns the budget's id.
+-- Appends its event itself, unless the limit is so already, with the same duties for its caller. Nobody there: 23503.
+CREATE OR REPLACE FUNCTION app.set_budget_limit(subject uuid, metric text, budget_window text, limit_value bigint)
+    RETURNS uuid
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' SET row_security = on
+    AS $body$
+#variable_conflict use_column
+DECLARE
+    organization CONSTANT uuid := app.required_organization();
+    budget uuid;
+    old_limit bigint;
+BEGIN
+    IF current_setting('role') IS DISTINCT FROM 'app_admin' THEN
+        RAISE EXCEPTION 'only an admin sets limits' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    SELECT b.id, b.limit_value INTO budget, old_limit FROM app.usage_budgets AS b
+        WHERE b.organization_id = organization AND b.subject_id = $1 AND b.metric = $2 AND b.budget_window = $3
+        FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'no such budget' USING ERRCODE = 'foreign_key_violation';
+    END IF;
+    IF $4 IS NOT DISTINCT FROM old_limit THEN
+        RETURN budget;
+    END IF;
+
+    UPDATE app.usage_budgets AS b SET limit_value = $4, updated_at = statement_timestamp()
+        WHERE b.organization_id = organization AND b.id = budget;
+    PERFORM app.audit_append(jsonb_build_array(jsonb_build_object(
+        'action', 'budget.limit_set', 'target_type', 'UsageBudget', 'target_id', budget,
+        'details', jsonb_build_object(
+            'subject_id', $1, 'metric', $2, 'budget_window', $3, 'changed', jsonb_build_array('limit_value'),
+            'old', jsonb_build_object('limit_value', old_limit), 'new', jsonb_build_object('limit_value', $4)))));
+    RETURN budget;
+END
+$body$;
+
+REVOKE ALL ON FUNCTION
+    app.create_budgets(), app.usage_activity(timestamptz, timestamptz, int), app.set_user_tier(uuid, text),
+    app.set_budget_limit(uuid, text, text, bigint)
+    FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION app.create_budgets() TO minutebook_owner;
 GRANT EXECUTE ON FUNCTION app.usage_activity(timestamptz, timestamptz, int)
     TO app_admin, app_auditor, app_service, minutebook_operator;
+GRANT EXECUTE ON FUNCTION app.set_user_tier(uuid, text), app.set_budget_limit(uuid, text, text, bigint) TO app_admin;
 
 SET LOCAL ROLE minutebook_owner;
 REVOKE CREATE ON SCHEMA app FROM app_definer;

@@ -58,6 +58,16 @@ CREATE POLICY user_ai_settings_update_service ON app.user_ai_settings
     FOR UPDATE TO app_service
     USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
     WITH CHECK (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
+CREATE POLICY user_ai_settings_select_definer ON app.user_ai_settings
+    FOR SELECT TO app_definer
+    USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
+CREATE POLICY user_ai_settings_insert_definer ON app.user_ai_settings
+    FOR INSERT TO app_definer
+    WITH CHECK (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
+CREATE POLICY user_ai_settings_update_definer ON app.user_ai_settings
+    FOR UPDATE TO app_definer
+    USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
+    WITH CHECK (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
 CREATE POLICY user_ai_settings_select_operator ON app.user_ai_settings
     FOR SELECT TO minutebook_operator
     USING (true);
@@ -80,6 +90,9 @@ GRANT UPDATE (preferred_provider) ON app.user_ai_settings TO app_admin;
 GRANT SELECT ON app.user_ai_settings TO app_auditor;
 GRANT SELECT ON app.user_ai_settings TO app_service;
 GRANT UPDATE (tier, preferred_provider) ON app.user_ai_settings TO app_service;
+GRANT SELECT ON app.user_ai_settings TO app_definer;
+GRANT INSERT (organization_id, user_id, tier) ON app.user_ai_settings TO app_definer;
+GRANT UPDATE (tier, updated_at) ON app.user_ai_settings TO app_definer;
 GRANT SELECT ON app.user_ai_settings TO minutebook_operator;
 GRANT INSERT ON app.user_ai_settings TO minutebook_operator;
 GRANT UPDATE ON app.user_ai_settings TO minutebook_operator;
@@ -126,6 +139,9 @@ CREATE POLICY user_provider_keys_delete_member ON app.user_provider_keys
 CREATE POLICY user_provider_keys_select_service ON app.user_provider_keys
     FOR SELECT TO app_service
     USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
+CREATE POLICY user_provider_keys_select_definer ON app.user_provider_keys
+    FOR SELECT TO app_definer
+    USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
 CREATE POLICY user_provider_keys_select_admin ON app.user_provider_keys
     FOR SELECT TO app_admin
     USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid AND user_id = nullif(current_setting('app.user_id', true), '')::uuid);
@@ -157,6 +173,7 @@ GRANT INSERT (organization_id, id, user_id, provider, ciphertext, wrapped_key, k
 GRANT UPDATE (ciphertext, wrapped_key, key_id, key_version, hint, fingerprint, needs_reentry, set_at) ON app.user_provider_keys TO app_member;
 GRANT DELETE ON app.user_provider_keys TO app_member;
 GRANT SELECT (organization_id, id, user_id, provider, key_id, key_version, hint, needs_reentry, set_at, created_at) ON app.user_provider_keys TO app_service;
+GRANT SELECT (organization_id, id, user_id, provider, ciphertext, wrapped_key, key_id, key_version, needs_reentry) ON app.user_provider_keys TO app_definer;
 GRANT SELECT (organization_id, id, user_id, provider, key_id, key_version, hint, needs_reentry, set_at, created_at) ON app.user_provider_keys TO app_admin;
 GRANT INSERT (organization_id, id, user_id, provider, ciphertext, wrapped_key, key_id, key_version, hint, fingerprint, needs_reentry, set_at) ON app.user_provider_keys TO app_admin;
 GRANT UPDATE (ciphertext, wrapped_key, key_id, key_version, hint, fingerprint, needs_reentry, set_at) ON app.user_provider_keys TO app_admin;

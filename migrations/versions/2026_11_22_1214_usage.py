@@ -57,6 +57,10 @@ CREATE POLICY usage_budgets_select_definer ON app.usage_budgets
 CREATE POLICY usage_budgets_insert_definer ON app.usage_budgets
     FOR INSERT TO app_definer
     WITH CHECK (true);
+CREATE POLICY usage_budgets_update_definer ON app.usage_budgets
+    FOR UPDATE TO app_definer
+    USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
+    WITH CHECK (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
 CREATE POLICY usage_budgets_select_operator ON app.usage_budgets
     FOR SELECT TO minutebook_operator
     USING (true);
@@ -77,6 +81,7 @@ GRANT SELECT ON app.usage_budgets TO app_auditor;
 GRANT SELECT ON app.usage_budgets TO app_service;
 GRANT SELECT ON app.usage_budgets TO app_definer;
 GRANT INSERT (organization_id, id, subject_id, subject_type, metric, budget_window, window_start, limit_value) ON app.usage_budgets TO app_definer;
+GRANT UPDATE (limit_value, updated_at) ON app.usage_budgets TO app_definer;
 GRANT SELECT ON app.usage_budgets TO minutebook_operator;
 GRANT INSERT ON app.usage_budgets TO minutebook_operator;
 GRANT UPDATE ON app.usage_budgets TO minutebook_operator;

@@ -155,7 +155,7 @@ def test_a_healthy_database_passes_every_condition(minutebook: Run) -> None:
 
 
 def test_months_are_made_ahead_and_a_missing_one_is_named(minutebook: Run, urls: Urls) -> None:
-    assert minutebook("maintain").out == "0 partitions made"
+    assert minutebook("maintain").out == "0 partitions made, 0 expired keys forgotten"
     (last,) = asked(
         urls.operator,
         "SELECT max(c.relname::text) AS name FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid"
@@ -165,8 +165,25 @@ def test_months_are_made_ahead_and_a_missing_one_is_named(minutebook: Run, urls:
     said = minutebook("doctor")
     assert said.code == 1
     assert "missing: ai_usage_logs for" in said.out
-    assert minutebook("maintain").out == "1 partitions made"
+    assert minutebook("maintain").out == "1 partitions made, 0 expired keys forgotten"
     assert minutebook("doctor").code == 0
+
+
+def test_expired_idempotency_keys_of_every_organization_are_forgotten_by_maintain_and_no_others(
+    minutebook: Run, urls: Urls
+) -> None:
+    for slug in ("acme", "other"):
+        minutebook("organization", "create", slug, "--name", slug)
+    asked(
+        urls.operator,
+        "INSERT INTO app.idempotency_keys (organization_id, actor_id, key, request_hash, expires_at)"
+        " SELECT o.id, o.id, age || slug, sha256('x'), now() + CASE age WHEN 'old ' THEN -1 ELSE 1 END * interval '1 minute'"
+        " FROM app.organizations o, (VALUES ('old '), ('new ')) AS given (age)",
+    )
+    assert minutebook("maintain").out == "0 partitions made, 2 expired keys forgotten"
+    kept = asked(urls.operator, "SELECT key FROM app.idempotency_keys ORDER BY key")
+    assert [row["key"] for row in kept] == ["new acme", "new other"]
+    assert minutebook("maintain").out == "0 partitions made, 0 expired keys forgotten"
 
 
 @pytest.mark.parametrize(

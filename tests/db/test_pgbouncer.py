@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -72,7 +73,12 @@ async def test_the_application_answers_the_inbox_through_pgbouncer(urls: Urls, t
     who = ["alice", "bob", "carol", "dave", "service:northwind"]
     async with client_of(urls, tmp_path / "direct", EMBEDDER="none") as client:
         direct = {each: (await client.ask(text, each)).body for each in who}
-    environment = {"EMBEDDER": "none", "POOLER": "transaction", "POOL_SIZE": "8", "INGEST_POOL_SIZE": "4"}
+    environment: dict[str, Any] = {
+        "EMBEDDER": "none",
+        "POOLER": "transaction",
+        "POOL_SIZE": "8",
+        "INGEST_POOL_SIZE": "4",
+    }
     async with client_of(through, tmp_path / "pooled", **environment) as client:
         for _ in range(2):  # thirty at once who are not known yet, then thirty who are
             answers = await asyncio.gather(*(client.ask(text, each) for each in who * 6))

@@ -4,18 +4,15 @@ import asyncio
 import os
 import signal
 import time
-import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
 import asyncpg
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from db import session as sessions
-from db.actor import DB_ROLES, Actor, begin_sql
+from db.actor import DB_ROLES, Actor
 from db.engine import PoolExhaustedError, Pools, Urls, open_pools
 from db.session import Limits, LostCommitError, Session, TransactionOverError, act_as
 from db.types import Role
@@ -46,51 +43,6 @@ async def pid_of(pools: Pools, actor: Actor = MEMBER) -> int:
     return int(row["pid"])
 
 
-# ── the text of BEGIN ────────────────────────────────────────────────────────────────────────────────────────────────
-@given(st.text() | st.uuids().map(lambda each: f"{each}'; RESET ROLE; --") | st.uuids().map(lambda each: f"{each}\0"))
-def test_only_a_uuid_becomes_an_id_and_always_in_canonical_form(text: str) -> None:
-    try:
-        actor = Actor(organization_id=text, user_id=text, actor_id=text, role=Role.MEMBER)
-    except ValueError:
-        return
-    sql = begin_sql(actor, read_only=True, request_id="r", timeout_ms=1)
-    assert sql.count(str(uuid.UUID(text))) == 3
-    assert text == str(uuid.UUID(text)) or text not in sql
-
-
-@pytest.mark.parametrize("name", ["organization_id", "user_id", "actor_id"])
-@given(text=st.text().filter(lambda text: len(text.strip("urn:uid{}-")) != 32))
-def test_an_id_that_is_no_uuid_is_a_value_error(name: str, text: str) -> None:
-    ids = dict.fromkeys(("organization_id", "user_id", "actor_id"), MEMBER.actor_id) | {name: text}
-    with pytest.raises(ValueError, match="badly formed|invalid literal"):
-        Actor(**ids, role=Role.MEMBER)
-
-
-@given(st.text().filter(lambda text: not (0 < len(text) <= 64 and text.isascii() and text.replace("-", "a").isalnum())))
-def test_a_request_id_is_letters_digits_and_hyphens_alone(text: str) -> None:
-    with pytest.raises(ValueError, match="request id"):
-        begin_sql(MEMBER, read_only=True, request_id=text, timeout_ms=1)
-
-
-@pytest.mark.parametrize("text", ["r'; RESET ROLE; --", "r\n", "", "r" * 65, "ré", "١", "r\0"])
-def test_hostile_request_ids_are_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="request id"):
-        begin_sql(MEMBER, read_only=True, request_id=text, timeout_ms=1)
-
-
-@given(st.text().filter(lambda text: not text.strip().lstrip("+-").replace("_", "").isdecimal()))
-def test_a_timeout_is_a_number(text: Any) -> None:
-    with pytest.raises(ValueError, match="invalid literal"):
-        begin_sql(MEMBER, read_only=True, request_id="r", timeout_ms=text)
-
-
-@pytest.mark.parametrize("role", ["postgres", "app_admin'; --", "member", ""])
-def test_a_role_that_is_not_in_the_map_enters_no_text(role: Any) -> None:
-    actor = Actor(MEMBER.organization_id, MEMBER.user_id, MEMBER.actor_id, role)
-    with pytest.raises(KeyError):
-        begin_sql(actor, read_only=True, request_id="r", timeout_ms=1)
-
-
 # ── who acts, through which login ────────────────────────────────────────────────────────────────────────────────────
 @pytest.mark.parametrize("role", list(Role))
 async def test_people_come_through_the_api_login_and_services_through_their_own(pools: Pools, role: Role) -> None:
@@ -102,7 +54,8 @@ async def test_people_come_through_the_api_login_and_services_through_their_own(
 
 
 @pytest.mark.parametrize(
-    ("actor", "role"), [(MEMBER, "app_service"), *((SERVICE, DB_ROLES[role]) for role in Role if role is not Role.SERVICE)]
+    ("actor", "role"),
+    [(MEMBER, "app_service"), *((SERVICE, DB_ROLES[role]) for role in Role if role is not Role.SERVICE)],
 )
 async def test_no_login_can_become_what_the_other_serves(pools: Pools, actor: Actor, role: str) -> None:
     pool = pools.ingest if actor is SERVICE else pools.api
@@ -120,12 +73,12 @@ async def test_no_login_can_become_what_the_other_serves(pools: Pools, actor: Ac
 
 
 @pytest.mark.parametrize(
-    ("read_only", "expected"), [(True, ("repeatable read", "on")), (False, ("read committed", "off"))]
+    ("kind", "expected"), [("query", ("repeatable read", "on")), ("change", ("read committed", "off"))]
 )
 async def test_a_query_reads_one_snapshot_and_a_change_what_is_committed(
-    pools: Pools, read_only: bool, expected: tuple[str, str]
+    pools: Pools, kind: str, expected: tuple[str, str]
 ) -> None:
-    async with act_as(pools, MEMBER, read_only=read_only, limits=Limits(statement_ms=1234)) as session:
+    async with act_as(pools, MEMBER, read_only=kind == "query", limits=Limits(statement_ms=1234)) as session:
         [row] = await session.fetch_text(
             "SELECT current_setting('transaction_isolation'), current_setting('transaction_read_only'),"
             " current_setting('statement_timeout')"
@@ -152,41 +105,51 @@ async def test_after_a_failure_the_other_statements_fail_alike_and_none_of_them_
     assert session.statements == [BACKEND, "SELECT 1 / 0"]
 
 
-async def test_a_transaction_that_cannot_begin_runs_nothing_at_all(urls: Urls, pools: Pools) -> None:
+@pytest.mark.parametrize("kind", ["query", "change"])
+async def test_a_transaction_that_cannot_begin_runs_nothing_at_all(urls: Urls, pools: Pools, kind: str) -> None:
     async with superuser(urls) as connection:
         await connection.execute("REVOKE EXECUTE ON FUNCTION app.begin_request FROM minutebook_api")
-    for read_only in (True, False):
-        ran = None
-        with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            async with act_as(pools, MEMBER, read_only=read_only) as session:
-                results = await asyncio.gather(*(session.fetch_text(sql) for sql in READS[:3]), return_exceptions=True)
-                assert {type(each) for each in results} == {asyncpg.InsufficientPrivilegeError}
-                with pytest.raises(asyncpg.InsufficientPrivilegeError):
-                    await session.undo_to("here")
-                ran = session.statements
-        assert ran == []
+    ran: list[str] = []
+
+    async def work() -> None:
+        async with act_as(pools, MEMBER, read_only=kind == "query") as session:
+            results = await asyncio.gather(*(session.fetch_text(sql) for sql in READS[:3]), return_exceptions=True)
+            assert {type(each) for each in results} == {asyncpg.InsufficientPrivilegeError}
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await session.undo_to("here")
+            ran.extend(session.statements)
+
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await work()
+    assert ran == []
     assert await whole(pools.api)
 
 
 async def test_a_swallowed_error_of_a_change_is_a_lost_commit(urls: Urls, pools: Pools) -> None:
-    with pytest.raises(LostCommitError):
+    async def work() -> None:
         async with act_as(pools, MEMBER, read_only=False) as session:
             await session.fetch_text("INSERT INTO app.ai_conversations (organization_id, user_id, title) VALUES ($1, $2, 'x')",
                                      MEMBER.organization_id, MEMBER.user_id)  # fmt: skip
             with suppress(asyncpg.DivisionByZeroError):
                 await session.fetch_text("SELECT 1 / 0")
+
+    with pytest.raises(LostCommitError):
+        await work()
     async with superuser(urls) as connection:
         assert await connection.fetchval("SELECT count(*) FROM app.ai_conversations") == 0
     assert await whole(pools.api)
 
 
 async def test_a_commit_that_postgresql_answers_with_a_rollback_is_a_lost_commit(pools: Pools) -> None:
-    with pytest.raises(LostCommitError):
+    async def work() -> None:
         async with act_as(pools, MEMBER, read_only=False) as session:
             await session.fetch_text(BACKEND)
             assert session._connection is not None
             with suppress(asyncpg.DivisionByZeroError):
                 await session._connection.execute("SELECT 1 / 0")  # behind the session's back
+
+    with pytest.raises(LostCommitError):
+        await work()
     assert await whole(pools.api)
 
 
@@ -198,12 +161,16 @@ async def test_undoing_to_a_savepoint_keeps_the_context_and_a_dead_transaction_s
             await session.fetch_text("SELECT 1 / 0")
         await session.undo_to("here")
         assert await session.fetch_text(CONTEXT) == before
-    with pytest.raises(PoolExhaustedError):
+
+    async def work() -> None:
         async with pools.api.acquire(), act_as(pools, MEMBER, limits=Limits(acquire_s=0.05)) as session:
             with suppress(PoolExhaustedError):
                 await session.fetch_text(BACKEND)
             with pytest.raises(PoolExhaustedError):
                 await session.undo_to("here")
+
+    with pytest.raises(PoolExhaustedError):
+        await work()
 
 
 async def test_a_statement_takes_no_longer_than_its_limit(pools: Pools) -> None:
@@ -215,28 +182,33 @@ async def test_a_statement_takes_no_longer_than_its_limit(pools: Pools) -> None:
     assert await whole(pools.api)
 
 
-async def test_waiting_for_a_connection_is_done_once_for_all_statements(pools: Pools) -> None:
+@pytest.mark.parametrize("kind", ["query", "change"])
+async def test_waiting_for_a_connection_is_done_once_for_all_statements(pools: Pools, kind: str) -> None:
     async with pools.api.acquire():
-        for read_only in (True, False):
-            started = time.monotonic()
-            with pytest.raises(PoolExhaustedError):
-                async with act_as(pools, MEMBER, read_only=read_only, limits=Limits(acquire_s=0.1)) as session:
-                    reads = (session.fetch_text(sql) for sql in READS)
-                    results = await asyncio.gather(*reads, return_exceptions=True)
-                    assert {type(each) for each in results} == {PoolExhaustedError}
-            assert time.monotonic() - started < 0.3
+        started = time.monotonic()
+
+        async def work() -> None:
+            async with act_as(pools, MEMBER, read_only=kind == "query", limits=Limits(acquire_s=0.1)) as session:
+                reads = (session.fetch_text(sql) for sql in READS)
+                results = await asyncio.gather(*reads, return_exceptions=True)
+                assert {type(each) for each in results} == {PoolExhaustedError}
+
+        with pytest.raises(PoolExhaustedError):
+            await work()
+        assert time.monotonic() - started < 0.3
     assert await whole(pools.api)
 
 
 # ── something is left ────────────────────────────────────────────────────────────────────────────────────────────────
-@pytest.mark.parametrize("read_only", [True, False])
+@pytest.mark.parametrize("kind", ["query", "change"])
 @pytest.mark.parametrize(
-    "leftover", ["SET ROLE app_admin", "SET app.organization_id = '1'", "SET app.user_id = '1'", "SET app.actor_id = '1'"]
+    "leftover",
+    ["SET ROLE app_admin", "SET app.organization_id = '1'", "SET app.user_id = '1'", "SET app.actor_id = '1'"],
 )
-async def test_a_connection_on_which_something_is_left_is_closed(pools: Pools, leftover: str, read_only: bool) -> None:
+async def test_a_connection_on_which_something_is_left_is_closed(pools: Pools, leftover: str, kind: str) -> None:
     before = await pid_of(pools)
     with pytest.raises(asyncpg.InvalidTransactionStateError):
-        async with act_as(pools, MEMBER, read_only=read_only) as session:
+        async with act_as(pools, MEMBER, read_only=kind == "query") as session:
             await session.execute_text(leftover)
     assert await pid_of(pools, STRANGER) != before
     assert await whole(pools.api)
@@ -256,7 +228,7 @@ async def end_by_error(session: Session) -> None:
 
 @pytest.mark.parametrize("end", [end_normally, end_by_error])
 async def test_a_forgotten_statement_is_stopped_and_takes_no_other_connection(
-    urls: Urls, pools: Pools, end: Callable[[Session], Any]
+    urls: Urls, pools: Pools, end: Callable[[Session], Awaitable[None]]
 ) -> None:
     before = await pid_of(pools)
     with suppress(ZeroDivisionError):
@@ -274,11 +246,16 @@ async def test_a_forgotten_statement_is_stopped_and_takes_no_other_connection(
 
 
 async def test_a_forgotten_statement_of_a_change_is_a_lost_commit(pools: Pools) -> None:
-    with pytest.raises(LostCommitError):
+    forgotten: list[asyncio.Future[Any]] = []
+
+    async def work() -> None:
         async with act_as(pools, MEMBER, read_only=False) as session:
-            forgotten = asyncio.ensure_future(session.fetch_text("SELECT pg_sleep(3)"))
+            forgotten.append(asyncio.ensure_future(session.fetch_text("SELECT pg_sleep(3)")))
             await asyncio.sleep(0.05)
-    await asyncio.wait([forgotten])
+
+    with pytest.raises(LostCommitError):
+        await work()
+    await asyncio.wait(forgotten)
     assert await whole(pools.api)
 
 
@@ -315,16 +292,20 @@ async def test_a_backend_that_no_longer_answers_holds_up_a_request_for_no_longer
     assert await whole(pools.api)
 
 
-async def test_a_killed_backend_ends_its_transaction_alone(urls: Urls, pools: Pools) -> None:
-    for read_only in (True, False):
-        with pytest.raises((asyncpg.InterfaceError, LostCommitError)):
-            async with act_as(pools, MEMBER, read_only=read_only) as session:
-                [row] = await session.fetch_text(BACKEND)
-                async with superuser(urls) as connection:
-                    await connection.execute("SELECT pg_terminate_backend($1, 2000)", row["pid"])
-                with pytest.raises((asyncpg.AdminShutdownError, asyncpg.InterfaceError)):
-                    await session.fetch_text(READS[0])
-        assert await whole(pools.api)
+@pytest.mark.parametrize("kind", ["query", "change"])
+async def test_a_killed_backend_ends_its_transaction_alone(urls: Urls, pools: Pools, kind: str) -> None:
+
+    async def work() -> None:
+        async with act_as(pools, MEMBER, read_only=kind == "query") as session:
+            [row] = await session.fetch_text(BACKEND)
+            async with superuser(urls) as connection:
+                await connection.execute("SELECT pg_terminate_backend($1, 2000)", row["pid"])
+            with pytest.raises((asyncpg.AdminShutdownError, asyncpg.InterfaceError)):
+                await session.fetch_text(READS[0])
+
+    with pytest.raises((asyncpg.InterfaceError, LostCommitError)):
+        await work()
+    assert await whole(pools.api)
 
 
 # ── two at once ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -135,7 +135,11 @@ def nothing_extra(patch: pytest.MonkeyPatch) -> None:
 
 def children_of_anybody(patch: pytest.MonkeyPatch) -> None:
     original = connection._lateral
-    patch.setattr(connection, "_lateral", lambda pager, by: original(pager, by.is_not(None) | by.is_(None)))
+
+    def of_anybody(pager: Any, by: Any, *, is_bounded: bool) -> Any:
+        return original(pager, by.is_not(None) | by.is_(None), is_bounded=is_bounded)
+
+    patch.setattr(connection, "_lateral", of_anybody)
 
 
 def a_cursor_that_is_ignored(patch: pytest.MonkeyPatch) -> None:
