@@ -8,12 +8,13 @@ ifneq ($(shell cat $(VENV)/.place 2>/dev/null),$(CURDIR))
 $(shell rm -f $(VENV)/.place)
 endif
 
-.PHONY: help run test check format lock clean
+.PHONY: help run test check bench format lock clean
 
 help:
 	@echo "make run      start everything and print the address (PORT=8000, MINUTEBOOK_HOME=.minutebook)"
 	@echo "make test     run the tests"
 	@echo "make check    linters, types, drift"
+	@echo "make bench    measure against PostGraphile and others, about half an hour (SCALE=30 shows growth, ARGS=--help)"
 	@echo "make format   let ruff rewrite what it can"
 	@echo "make lock     pin the dependencies again"
 	@echo "make clean    remove .venv and caches, never .minutebook"
@@ -30,6 +31,11 @@ check: $(VENV)/.test
 	$(BIN)/mypy
 	$(BIN)/minutebook schema --check
 	$(BIN)/python -m pytest -q -k drift tests
+
+# bench.json and the README's table. wrk makes the load where it is installed, a generator of ours elsewhere.
+bench: $(VENV)/.bench
+	$(BIN)/python -m tests.bench --scale $(or $(SCALE),1) $(ARGS)
+	$(BIN)/python -m api.readme
 
 format: $(VENV)/.test
 	$(BIN)/ruff check --fix .
@@ -63,6 +69,11 @@ $(VENV)/.test: $(VENV)/.run requirements-dev.lock
 	@$(PIP) install --quiet --progress-bar on --require-hashes -r requirements-dev.lock
 	@touch $@
 
+$(VENV)/.bench: $(VENV)/.run tests/bench/requirements.txt
+	@echo "Installing Node and what the benchmark needs (once)"
+	@$(PIP) install --quiet --progress-bar on --require-hashes -r tests/bench/requirements.txt
+	@touch $@
+
 # The public index alone, whatever this machine's pip is configured to: the lock names no registry and no path.
 COMPILE := env -u PIP_FIND_LINKS -u PIP_INDEX_URL -u PIP_EXTRA_INDEX_URL -u PIP_CONSTRAINT PIP_CONFIG_FILE=/dev/null \
   CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links \
@@ -72,6 +83,7 @@ lock: $(VENV)/.place
 	@$(PIP) install --quiet pip-tools==7.6.2
 	$(COMPILE) --build-deps-for editable --extra embedded --extra embedder -o requirements.lock pyproject.toml
 	$(COMPILE) --constraint requirements.lock --extra test --extra check -o requirements-dev.lock pyproject.toml
+	cd tests/bench && $(subst $(BIN),$(CURDIR)/$(BIN),$(COMPILE)) -o requirements.txt requirements.in
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist ./*.egg-info

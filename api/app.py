@@ -1,13 +1,9 @@
 """The application: routes, what starts and stops with it, health, and the page for browsers."""
 
-import base64
 import gc
-import hashlib
-import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Final
 
 import asyncpg
@@ -19,8 +15,9 @@ from litestar.status_codes import HTTP_200_OK, HTTP_503_SERVICE_UNAVAILABLE
 from api.auth import Authenticator, directory_of
 from api.context import Context
 from api.documents import Documents
-from api.http import GraphQLAnswer, GraphQLEndpoint, GraphQLRequest, Headers, Reply, graphql_route
+from api.http import GraphQLAnswer, GraphQLEndpoint, GraphQLRequest, Headers, graphql_route
 from api.operation import Operations
+from api.page import page_of, page_routes
 from api.schema import build_schema
 from api.settings import Settings
 from db.actor import Actor
@@ -29,10 +26,9 @@ from db.embedder import Embedder, from_name
 from db.engine import DatabaseUnavailableError, Urls, acquire, check_ready, open_pools, release
 from db.migrate import head
 from db.session import Limits
+from db.types import Role
 
-PAGE: Final = Path(__file__).with_name("graphiql.html")
 CORS_AGE_S: Final = 86_400
-_CDN: Final = "https://unpkg.com"
 
 
 class Service:
@@ -63,6 +59,7 @@ class Service:
                 embedder=embedder_of(settings),
                 keyring=settings.sealing_keys(),
                 may_introspect=self._may_introspect,
+                may_inspect=self._may_inspect,
                 **self._hooks,
             )
             self._running = Authenticator(settings.auth_config(), directory), operations
@@ -77,6 +74,9 @@ class Service:
 
     def _may_introspect(self, actor: Actor | None) -> bool:
         return self.settings.introspection == "on" or actor is not None
+
+    def _may_inspect(self, actor: Actor) -> bool:
+        return self.settings.is_dev or actor.role is Role.ADMIN
 
     @property
     def running(self) -> tuple[Authenticator, Operations]:
@@ -134,31 +134,16 @@ def create_app(
         status = HTTP_200_OK if is_ready else HTTP_503_SERVICE_UNAVAILABLE
         return Response({"status": "ready" if is_ready else "not ready", **found}, status_code=status)
 
-    page = _page_of(PAGE.read_bytes()) if settings.graphiql else None
+    page = page_of(settings) if settings.graphiql else None
     endpoint = GraphQLEndpoint(service.identify, service.execute, settings.limits, page)
     return Litestar(
-        [graphql_route(endpoint), live, ready],
+        [graphql_route(endpoint), live, ready, *(page_routes(settings) if settings.graphiql else ())],
         lifespan=[service.lifespan],
         cors_config=_cors_of(settings.allowed_origins),
         openapi_config=None,
         logging_config=None,
         state=State({"service": service}),
     )
-
-
-def _page_of(body: bytes) -> Callable[[Headers], Awaitable[Reply]]:
-    """The page for browsers, under a policy that lets run what stands in it and the scripts that it pins by hash."""
-    [script] = re.findall(rb"<script>(.*?)</script>", body, re.DOTALL)
-    digest = base64.b64encode(hashlib.sha256(script).digest()).decode()
-    policy = (
-        f"default-src 'none'; script-src 'sha256-{digest}' {_CDN}; style-src 'unsafe-inline' {_CDN}; "
-        "img-src data:; font-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    )
-
-    async def page(_headers: Headers) -> Reply:
-        return Reply(200, "text/html; charset=utf-8", body, ((b"content-security-policy", policy.encode()),))
-
-    return page
 
 
 def _cors_of(origins: tuple[str, ...]) -> CORSConfig | None:

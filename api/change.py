@@ -21,6 +21,7 @@ from api.context import Info
 from api.errors import BadUserInputError, user_error_code
 from api.payload import RefusedError, UserError, UserErrorCode, user_error
 from api.scalars import Secret, is_storable
+from db import mirror
 from db.actor import Actor
 from db.session import Session
 
@@ -111,6 +112,8 @@ async def changed(info: Info, given: object, effect: Effect) -> Done:
     context = info.context
     await context.end_reading()
     claim = _claim_of(info, given)
+    if not mirror.allows(context.actor.role, "idempotency_keys", "insert"):
+        claim = None  # a role that may change nothing has nothing to do once
     for attempt in range(1, ATTEMPTS + 1):
         try:
             async with context.writing() as session:
@@ -182,10 +185,14 @@ async def _claimed(session: Session, claim: _Claim) -> Done | None:
 def _claim_of(info: Info, given: object) -> _Claim | None:
     raw = info._raw_info  # noqa: SLF001 - Strawberry does not pass operation directives on
     definition = raw.schema.get_directive("idempotent")
-    values = definition and get_directive_values(definition, raw.field_nodes[0], raw.variable_values)
-    if not values:
+    # A field may be selected several times, and any of its selections may carry the key.
+    given_values = [get_directive_values(definition, node, raw.variable_values) for node in raw.field_nodes if definition]
+    keys = {values["key"] for values in given_values if values}
+    if not keys:
         return None
-    key = values["key"]
+    if len(keys) > 1:
+        raise BadUserInputError("One change takes one `key`.", argument="key")
+    key = keys.pop()
     if not 0 < len(key) <= MAX_KEY or not is_storable(key):
         raise BadUserInputError(f"`key` must have 1 to {MAX_KEY} characters.", argument="key")
     request = orjson.dumps([raw.field_name, _plain(given)], option=orjson.OPT_SORT_KEYS)

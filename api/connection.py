@@ -3,13 +3,13 @@
 The parents' page is a LATERAL join on their ids, so n parents cost one statement that stops after `first` rows each.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final, Generic, TypeVar, cast
 
 import strawberry
-from graphql import FieldNode, FragmentSpreadNode, InlineFragmentNode, SelectionSetNode
+from graphql import FieldNode, FragmentSpreadNode, InlineFragmentNode, SelectionSetNode, is_non_null_type
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
@@ -29,6 +29,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from api import cursor
 from api.context import Context, Info
 from api.errors import BadUserInputError, ForbiddenError
+from api.execution import batched
 from api.filters import Where, present
 from api.loaders import created_bounds
 from api.node import Node, Source
@@ -49,24 +50,35 @@ Before = Annotated[str | None, strawberry.argument(description="Only items befor
 T = TypeVar("T", bound=Node)
 
 
+@strawberry.type(description="An item of a list and its place there.")
+class Edge(Generic[T]):
+    node: T = strawberry.field(description="The item.")
+    places: strawberry.Private[Any]
+
+    @strawberry.field(description="The item's place, for `after` and `before`.")
+    def cursor(self) -> str:
+        return cast("Places", self.places).cursor(self.node)
+
+
 @strawberry.type(description="Where a page lies in its list.")
 class PageInfo:
     has_next_page: bool = strawberry.field(description="Whether more items follow this page.")
     has_previous_page: bool = strawberry.field(description="Whether items precede this page.")
-    start_cursor: str | None = strawberry.field(description="The cursor of the page's first item.")
-    end_cursor: str | None = strawberry.field(description="The cursor of the page's last item.")
+    edges: strawberry.Private[Sequence[Any]]
+
+    @strawberry.field(description="The cursor of the page's first item.")
+    def start_cursor(self) -> str | None:
+        return self.edges[0].cursor() if self.edges else None
+
+    @strawberry.field(description="The cursor of the page's last item.")
+    def end_cursor(self) -> str | None:
+        return self.edges[-1].cursor() if self.edges else None
 
 
 @strawberry.type(description="How many items a list has. Exact up to 10,000.")
 class Count:
     value: int = strawberry.field(description="The number of items, at most 10,000.")
     is_estimate: bool = strawberry.field(description="Whether there are more items than were counted.")
-
-
-@strawberry.type(description="An item of a list and its place there.")
-class Edge(Generic[T]):
-    cursor: str = strawberry.field(description="The item's place, for `after` and `before`.")
-    node: T = strawberry.field(description="The item.")
 
 
 @strawberry.type(description="A page of a list.")
@@ -135,6 +147,32 @@ class Listing(Generic[T]):
     def tag(self, order: Order) -> str:
         return f"{self.source.name}.{order.tag}"
 
+    def places(self, context: Context, order: Order | None = None) -> "Places":
+        """What makes the cursors of this list, in its own order or in the given one."""
+        order = order or self.order
+        return Places(self.tag(order), order.attribute, context.actor.organization_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where nodes lie in one list of one organization, worked out where it is asked for."""
+
+    tag: str
+    attribute: str
+    organization_id: str
+
+    def cursor(self, node: Node) -> str:
+        return cursor.encode(self.tag, getattr(node, self.attribute), node.database_id, self.organization_id)
+
+    def edges(self, nodes: Iterable[T]) -> list[Edge[T]]:
+        """Nodes as items. Bypasses the generated __init__, as `Source.build` does."""
+        edges = []
+        for node in nodes:
+            edge: Edge[T] = object.__new__(Edge)
+            edge.node, edge.places = node, self
+            edges.append(edge)
+        return edges
+
 
 class Pager(Generic[T]):
     """One page's statement: the listing, its order, the page and the filter, for one caller."""
@@ -187,26 +225,18 @@ class Pager(Generic[T]):
         bounds = self.listing.bounds(order, f"{name}_value", is_less) if self.listing.bounds else ()
         return (prune, here < there if is_less else here > there, *bounds)
 
-    def connection(
-        self, rows: Sequence[Any], kind: type[C], counter: Callable[[], Awaitable[Count]]
-    ) -> C:
+    def connection(self, rows: Sequence[Any], kind: type[C], counter: Callable[[], Awaitable[Count]]) -> C:
         """The page made of the statement's rows."""
-        page, listing, order = self.page, self.listing, self.order
+        page = self.page
         has_more = len(rows) > page.size
-        nodes = [listing.source.build(row) for row in rows[: page.size]]
+        nodes = self.listing.source.build_all(rows[: page.size])
         if page.is_backward:
             nodes.reverse()
-        tag, organization_id = listing.tag(order), self.context.actor.organization_id
-        places = [(getattr(node, order.attribute), node.database_id) for node in nodes]
-        edges = [
-            Edge(cursor=cursor.encode(tag, *place, organization_id), node=node)
-            for node, place in zip(nodes, places, strict=True)
-        ]
+        edges = self.listing.places(self.context, self.order).edges(nodes)
         info = PageInfo(
             has_next_page=page.before is not None if page.is_backward else has_more,
             has_previous_page=has_more if page.is_backward else page.after is not None,
-            start_cursor=edges[0].cursor if edges else None,
-            end_cursor=edges[-1].cursor if edges else None,
+            edges=edges,
         )
         return kind(edges=edges, page_info=info, counter=counter)
 
@@ -250,46 +280,50 @@ async def root_page(
     return pager.connection(rows, kind, count)
 
 
-async def shared_child_page(
+async def child_pages(
     info: Info,
     kind: type[C],
     listing: Listing[Any],
     by: ColumnElement[Any],
-    parent_id: str,
-    page: Page,
-    where: Where | None = None,
-    order: Order | None = None,
-) -> C:
-    """`child_page` for a list that everybody who sees the parent may read."""
-    found = await child_page(info, kind, listing, by, parent_id, page, where, order)
-    if found is None:
-        raise ForbiddenError
-    return found
-
-
-async def child_page(
-    info: Info,
-    kind: type[C],
-    listing: Listing[Any],
-    by: ColumnElement[Any],
-    parent_id: str,
+    parents: Sequence[Node],
     page: Page,
     where: Where | None = None,
     order: Order | None = None,
     *,
     is_paged: bool | None = None,
-) -> C | None:
-    """The connection under one parent: batched with its siblings. None when the role may not read the list at all.
+) -> list[Any]:
+    """The connection under each of the parents, in one statement; None when the role may not read the list at all.
 
-    `is_paged` says whether rows are wanted; by default the selection does.
+    Raises ForbiddenError where the field must not be null. `is_paged` says whether rows are wanted; by default the
+    selection does.
     """
     context = info.context
     if not listing.source.is_readable(context.actor.role):
-        return None
+        if is_non_null_type(info._raw_info.return_type):
+            raise ForbiddenError
+        return [None] * len(parents)
     pager = Pager(context, listing, order or listing.order, page, where or Where())
     is_paged = selects(info, "edges", "pageInfo") if is_paged is None else is_paged
     loader = context.loader(("children", by.key, is_paged, *pager.key), lambda: _children(pager, kind, by, is_paged))
-    return cast("C", await loader.load(parent_id))
+    return await loader.load_all([parent.database_id for parent in parents])
+
+
+def to_many(listing: Callable[[], Listing[Any]], by: str, *, description: str) -> Any:
+    """The field of a list under each parent: the rows whose column `by` has the parent's id."""
+
+    @batched
+    async def resolve(
+        parents: list[Any],
+        info: Info,
+        first: First = strawberry.UNSET,
+        after: After = strawberry.UNSET,
+        last: Last = strawberry.UNSET,
+        before: Before = strawberry.UNSET,
+    ) -> list[Any]:
+        page, found = Page.of(first, after, last, before), listing()
+        return await child_pages(info, Connection, found, found.source.table.c[by], parents, page)
+
+    return strawberry.field(resolver=resolve, description=description)
 
 
 def _children(
@@ -308,7 +342,10 @@ def _children(
             bounds = created_bounds(parents) if pager.listing.source.is_partitioned else None
             values = pager.values | ({"parents_from": bounds[0]} if bounds else {})
             rows = await session.fetch(
-                ("children", bounds is None, *shape), lambda: _lateral(pager, by, is_bounded=bool(bounds)), **values, parents=parents
+                ("children", bounds is None, *shape),
+                lambda: _lateral(pager, by, is_bounded=bool(bounds)),
+                **values,
+                parents=parents,
             )
             for row in rows:
                 groups.setdefault(row["parent_at"], []).append(row)

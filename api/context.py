@@ -1,21 +1,18 @@
 """What one operation shares: the caller, its transaction, its loaders, its clock, and what it read on record."""
 
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Callable, Hashable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 import strawberry
-from strawberry.dataloader import DataLoader
 
+from api.loader import Batch, Loader
 from db.actor import Actor
 from db.crypto import Keyring
 from db.embedder import Embedder
 from db.session import Session
 from db.types import Role
-
-Batch = Callable[[list[Any]], Awaitable[list[Any]]]
 
 
 @dataclass
@@ -34,7 +31,7 @@ class Context:
     embedder: Embedder | None = None
     keyring: Keyring | None = None
     reads: dict[str, set[str]] = field(default_factory=dict)
-    _loaders: dict[Hashable, DataLoader[Any, Any]] = field(default_factory=dict)
+    _loaders: dict[Hashable, Loader] = field(default_factory=dict)
 
     @property
     def now(self) -> datetime:
@@ -48,11 +45,11 @@ class Context:
         self._loaders.clear()
         await before.finish(failed=False)
 
-    def loader(self, key: Hashable, batch: Callable[[], Batch]) -> DataLoader[Any, Any]:
+    def loader(self, key: Hashable, batch: Callable[[], Batch]) -> Loader:
         """The operation's loader of this name; `batch` makes its function when it is first asked for."""
         found = self._loaders.get(key)
         if found is None:
-            found = self._loaders[key] = DataLoader(load_fn=batch())
+            found = self._loaders[key] = Loader(batch())
         return found
 
     def on_record(self, type_name: str, database_id: str) -> None:

@@ -43,8 +43,7 @@ def _is_storable(value: SortValue) -> bool:
 
 def encode(tag: str, value: SortValue, database_id: str, organization_id: str) -> str:
     """The cursor of one row. Times keep their microseconds."""
-    plain = value.isoformat() if isinstance(value, datetime) else value
-    body = orjson.dumps([VERSION, tag, plain, database_id])
+    body = orjson.dumps([VERSION, tag, value, database_id])
     return base64.urlsafe_b64encode(_check(body, organization_id) + body).decode().rstrip("=")
 
 

@@ -123,9 +123,11 @@ _BY_SQLSTATE: Final[dict[str, type[ApiError]]] = {
 }
 _USER_ERRORS: Final = {"23505": "CONFLICT", "23503": "NOT_FOUND", "23514": "INVALID"}
 
-_ECHO: Final = re.compile(r"(?:,? found|\. Found|(?<=\?) Found|(?<=[^d] value)): .*", re.DOTALL)  # not "has invalid value: "
+_ECHO: Final = re.compile(
+    r"(?:,? found|\. Found|(?<=\?) Found|(?<=[^d] value)): .*", re.DOTALL
+)  # not "has invalid value: "
 _ENUM_VALUE: Final = re.compile(r"Value (?:'.*'|\".*\") does not exist in", re.DOTALL)
-_QUOTED_TOKEN: Final = re.compile(r"\b(String|BlockString|Int|Float) (?:'.*'|\".*\")", re.DOTALL)
+_QUOTED_TOKEN: Final = re.compile(r"\b(String|BlockString|Int|Float|Name) (?:'.*'|\".*\")", re.DOTALL)
 _LITERAL: Final = re.compile(r'"""(?:\\"""|.)*?"""|"(?:\\.|[^"\\\n])*"?', re.DOTALL)
 _VARIABLE: Final = re.compile(r"Variable '\$(\w+)'(?: has invalid value(?: at ([\w.\[\]]+))?)?")
 _ARGUMENT: Final = re.compile(r"Argument '(\w+)'")

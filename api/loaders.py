@@ -1,45 +1,75 @@
 """Loaders of single nodes: all ids of a level in one statement, put back in order, None for what is not visible."""
 
-import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, TypeVar, cast
+from operator import attrgetter
+from typing import Any, Final, TypeVar
 
+import strawberry
 from sqlalchemy import ColumnElement, Select, Uuid, any_, bindparam
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from api.context import Batch, Context
+from api.context import Context, Info
+from api.execution import batched
+from api.loader import Batch
 from api.node import Node, Source
 
 T = TypeVar("T", bound=Node)
 
 ID_SLACK: Final = timedelta(hours=24)
-_V7: Final = 7
+_V7: Final = "7"
+_RFC_9562: Final = frozenset("89ab")
+
+
+def to_one(
+    source: Callable[[], Source[Any]],
+    attribute: str,
+    *,
+    by: str | None = None,
+    description: str,
+) -> Any:
+    """The field of the node that a parent's `attribute` names: by its id, or by the uuid in its column `by`.
+
+    Give it the type that it has to have: a null where that allows none would be a broken policy, and fails.
+    """
+    key = attrgetter(attribute)
+
+    @batched
+    async def resolve(parents: list[Any], info: Info) -> list[Any]:
+        found = source()
+        column = found.table.c[by] if by else found.id_column
+        return await by_keys(info.context, found, column, [key(each) for each in parents])
+
+    return strawberry.field(resolver=resolve, description=description)
 
 
 async def by_id(context: Context, source: Source[T], database_id: str | None) -> T | None:
     """The node of this id, batched; None when it is absent, not visible, or the role may not read its table."""
-    return await by_key(context, source, source.id_column, database_id)
+    return (await by_ids(context, source, (database_id,)))[0]
 
 
-async def shared_by_id(context: Context, source: Source[T], database_id: str) -> T:
-    """`by_id` for what everybody who sees the referring row may see: a null there would be a broken policy."""
-    found = await by_id(context, source, database_id)
-    if found is None:
-        raise LookupError(f"a row refers to a {source.name} that its reader may not see")
-    return found
+async def by_ids(context: Context, source: Source[T], ids: Sequence[str | None]) -> list[T | None]:
+    """`by_id` for many, in their order."""
+    return await by_keys(context, source, source.id_column, ids)
 
 
-async def by_key(context: Context, source: Source[T], column: ColumnElement[Any], value: str | None) -> T | None:
-    """The node whose uuid `column` has this value, batched; the one with the greatest id where several have it.
+async def by_keys(
+    context: Context, source: Source[T], column: ColumnElement[Any], keys: Sequence[str | None]
+) -> list[T | None]:
+    """The nodes whose uuid `column` has these values; the one with the greatest id where several have it.
 
     The months to look in follow from the value's own time, so in a partitioned table the column must hold an id of
     about the row's age.
     """
-    if value is None or not source.is_readable(context.actor.role):
-        return None
+    wanted = [key for key in keys if key is not None]
+    if not wanted or not source.is_readable(context.actor.role):
+        return [None] * len(keys)
     loader = context.loader(("by_key", source, column.key), lambda: _by_key(context, source, column))
-    return cast("T | None", await loader.load(value))
+    found = await loader.load_all(wanted)
+    if len(wanted) == len(keys):
+        return found
+    nodes = iter(found)
+    return [None if key is None else next(nodes) for key in keys]
 
 
 def _by_key(context: Context, source: Source[T], column: ColumnElement[Any]) -> Batch:
@@ -57,8 +87,9 @@ def _by_key(context: Context, source: Source[T], column: ColumnElement[Any]) -> 
             return statement if column is source.id_column else statement.order_by(source.id_column)
 
         rows = await context.session.fetch(("by_key", source, column.key, bounds is not None), build, **values)
-        found = {row["wanted_key"]: row for row in rows}  # no attribute has this name, CacheEntry has `key`
-        return [source.build(found[key]) if key in found else None for key in keys]
+        # No attribute has the name of this column: CacheEntry has `key`.
+        found = {row["wanted_key"]: node for row, node in zip(rows, source.build_all(rows), strict=True)}
+        return [found.get(key) for key in keys]
 
     return load
 
@@ -73,18 +104,13 @@ def created_within(column: ColumnElement[Any]) -> tuple[ColumnElement[bool], Col
 
 def created_bounds(ids: Sequence[str]) -> tuple[datetime, datetime] | None:
     """The span of `created_at` that these ids allow (a CHECK keeps it); None unless all are of version 7."""
-    times = [_time_of(database_id) for database_id in ids]
-    known = [time for time in times if time is not None]
-    if not known or len(known) < len(times):
+    if not ids or not all(each[14] == _V7 and each[19] in _RFC_9562 for each in ids):
         return None
-    return min(known) - ID_SLACK, max(known) + ID_SLACK
-
-
-def _time_of(database_id: str) -> datetime | None:
-    value = uuid.UUID(database_id)
-    if value.version != _V7:
-        return None
-    try:
-        return datetime.fromtimestamp((value.int >> 80) / 1_000, tz=UTC)
+    try:  # such ids begin with their time: the order of their texts is its order
+        return _time_of(min(ids)) - ID_SLACK, _time_of(max(ids)) + ID_SLACK
     except (ValueError, OverflowError, OSError):
         return None
+
+
+def _time_of(database_id: str) -> datetime:
+    return datetime.fromtimestamp(int(database_id[:8] + database_id[9:13], 16) / 1_000, tz=UTC)

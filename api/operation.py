@@ -4,6 +4,7 @@ A query reads one snapshot in one READ ONLY transaction that ends before the ans
 payloads is then appended to the audit chain; if that fails, the answer does not leave.
 """
 
+import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from db.engine import Pools
 from db.session import Limits, Session, act_as
 
 PAYLOAD_READ: Final = "payload.read"
+INSPECT: Final = "x-minutebook-inspect"
 
 
 def _wall_clock() -> datetime:
@@ -44,6 +46,7 @@ class Operations:
     keyring: Keyring | None = None
     clock: Callable[[], datetime] = _wall_clock
     may_introspect: Callable[[Actor | None], bool] = lambda _actor: True
+    may_inspect: Callable[[Actor], bool] = lambda _actor: False
     watch: Callable[[Context], None] = field(default=lambda _context: None)
 
     def __post_init__(self) -> None:
@@ -70,6 +73,7 @@ class Operations:
             return GraphQLAnswer(errors=[as_graphql_error(error, request_id=request.request_id, query=request.query)])
 
     async def _query(self, prepared: Prepared, request: GraphQLRequest, actor: Actor) -> ExecutionResult:
+        started = time.perf_counter()
         context = self._context(request, actor)
         try:
             result = await self._engine.execute(
@@ -82,6 +86,9 @@ class Operations:
         self.watch(context)
         if context.reads:
             await self._record(context)
+        if request.headers.get(INSPECT) == "1" and self.may_inspect(actor):
+            ms = round((time.perf_counter() - started) * 1000, 1)
+            result.extensions = {**(result.extensions or {}), "sql": len(context.session.statements), "ms": ms}
         return result
 
     def _context(self, request: GraphQLRequest, actor: Actor) -> Context:
@@ -93,9 +100,7 @@ class Operations:
         def writing() -> AbstractAsyncContextManager[Session]:
             return act_as(self.pools, actor, read_only=False, request_id=request_id, limits=limits, now=now)
 
-        return Context(
-            actor, open_session(), request.request_id, open_session, writing, self.embedder, self.keyring
-        )
+        return Context(actor, open_session(), request.request_id, open_session, writing, self.embedder, self.keyring)
 
     def _introspect(self, prepared: Prepared, request: GraphQLRequest) -> ExecutionResult:
         name = prepared.node.name
@@ -122,4 +127,4 @@ class Operations:
         errors: list[GraphQLError] = mask(result.errors or (), request_id=request.request_id, query=request.query)
         if result.data is None and errors and all(error.path is None for error in errors):
             return GraphQLAnswer(errors=errors)
-        return GraphQLAnswer(data=result.data, errors=errors)
+        return GraphQLAnswer(data=result.data, errors=errors, extensions=result.extensions)

@@ -3,15 +3,19 @@
 One statement for all rows and all selected values of a level.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import strawberry
 from sqlalchemy import ColumnElement, FromClause, Select, any_, bindparam, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from api.context import Batch, Context
+from api.context import Context, Info
+from api.execution import batched
+from api.loader import Batch
+from api.node import Node
 from db import mirror
 from db.types import Role
 
@@ -23,7 +27,8 @@ class Beside:
     """Values of `table`, by the uuid in `key` of the row that they belong to.
 
     `values` has what to select for each name, `reads` the columns that this takes. Where several rows share a key,
-    each value is null in all of them but one. With `created_at`, it equals the owner's, and prunes months.
+    each value is null in all of them but one. With `created_at`, it equals the owner's attribute `at`, and prunes
+    months. Who is `unrecorded` reads nothing but its own.
     """
 
     table: FromClause
@@ -31,17 +36,36 @@ class Beside:
     values: Mapping[str, ColumnElement[Any]]
     reads: frozenset[str] = field(default=frozenset())
     created_at: ColumnElement[Any] | None = None
+    at: str = "created_at"
+    unrecorded: frozenset[Role] = frozenset()
 
     def is_readable(self, role: Role) -> bool:
         """Whether the role may read the table, with these columns."""
         return mirror.allows(role, mirror.name_of(self.table), "select", self.reads)
 
-    async def value(self, context: Context, name: str, database_id: str, created_at: datetime) -> Any:
-        """The value of this name for one row, batched; None where there is none or the role may not read it."""
+    async def read(self, context: Context, name: str, owners: Sequence[Node], *, is_on_record: bool) -> list[Any]:
+        """The value of this name for each row, batched; None where there is none or the role may not read it.
+
+        `is_on_record`: the caller is noted to have been shown what there is.
+        """
         if not self.is_readable(context.actor.role):
-            return None
+            return [None] * len(owners)
         loader = context.loader(("beside", self), lambda: _load(context, self))
-        return await loader.load((database_id, created_at, name))
+        values = await loader.load_all([(each.database_id, getattr(each, self.at), name) for each in owners])
+        if is_on_record and context.actor.role not in self.unrecorded:
+            for owner, value in zip(owners, values, strict=True):
+                if value is not None:
+                    context.on_record(type(owner).__name__, owner.database_id)
+        return values
+
+    def shown(self, name: str, *, is_on_record: bool, description: str) -> Any:
+        """The field of this value of each parent."""
+
+        @batched
+        async def resolve(parents: list[Any], info: Info) -> list[Any]:
+            return await self.read(info.context, name, parents, is_on_record=is_on_record)
+
+        return strawberry.field(resolver=resolve, description=description)
 
 
 def _load(context: Context, beside: Beside) -> Batch:
@@ -72,10 +96,3 @@ def _build(role: Role, beside: Beside, names: tuple[str, ...]) -> Callable[[], S
         return statement.where(beside.created_at >= start, beside.created_at <= end)
 
     return build
-
-
-def on_record(context: Context, type_name: str, database_id: str, value: Any) -> Any:
-    """`value`, and a note that the caller was shown it, if there is any."""
-    if value is not None:
-        context.on_record(type_name, database_id)
-    return value

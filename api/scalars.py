@@ -16,7 +16,7 @@ from typing import Any, Final, NewType, NoReturn, TypeAlias
 
 import orjson
 import strawberry
-from graphql import GraphQLError, Undefined, ValueNode, value_from_ast_untyped
+from graphql import EnumValueNode, GraphQLError, Undefined, ValueNode, value_from_ast_untyped
 from strawberry.types.scalar import ScalarDefinition
 
 from api.errors import BadUserInputError
@@ -84,6 +84,8 @@ def clean_text(value: str, argument: str, max_chars: int = MAX_TEXT_CHARS) -> st
 
 def date_time_text(value: datetime) -> str:
     """UTC, microseconds, Z: one form, so that equal times are equal texts."""
+    if value.tzinfo is UTC and value.microsecond:  # orjson is thrice as fast, and leaves microseconds of zero out
+        return orjson.dumps(value, option=orjson.OPT_UTC_Z)[1:-1].decode()
     return value.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
@@ -224,8 +226,10 @@ def _scalar(
     name: str, description: str, serialize: Callable[[Any], Any], parse: Callable[[Any], Any], url: str | None = None
 ) -> ScalarDefinition:
     def parse_literal(node: ValueNode, variables: dict[str, Any] | None = None) -> Any:
+        # A bare word is the value of an enum. Taken for a text it would be the one text that a log of queries shows.
+        is_bare = isinstance(node, EnumValueNode) and name != "JSON"
         try:
-            return parse(_defined(value_from_ast_untyped(node, variables)))
+            return parse(node if is_bare else _defined(value_from_ast_untyped(node, variables)))
         except BadUserInputError as error:  # with its place in the document, from which the argument's name is found
             raise GraphQLError(error.message, node, extensions=error.extensions) from None
 

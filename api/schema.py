@@ -15,6 +15,7 @@ from api.context import Info
 from api.entities import (
     ai_settings,
     audit_event,
+    audit_proof,
     budget,
     cache,
     category,
@@ -98,6 +99,7 @@ class Query(
     interaction.InteractionQuery,
     tool_call.ToolCallQuery,
     audit_event.AuditEventQuery,
+    audit_proof.AuditProofQuery,
     document.DocumentQuery,
     search.SearchQuery,
     content_search.ContentSearchQuery,

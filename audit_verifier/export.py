@@ -90,6 +90,8 @@ def _number(value: Any) -> int:
 
 def checkpoint_of(line: str) -> Mapping[str, Any]:
     """One of the last lines. Raises ExportError."""
+    if not line.endswith("\n"):
+        raise ExportError("it ends in the middle of a line")
     try:
         found = dict(zip(CHECKPOINT_COLUMNS, json.loads(line)["checkpoint"], strict=True))
         _number(found["tree_size"])

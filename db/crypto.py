@@ -88,7 +88,9 @@ class Keyring:
             raise KeyringError("must name at least one key")
         for key_id, key in keys.items():
             if key_id == DEMO or not _ID.match(key_id):
-                raise KeyringError("names a key by an id that is not 1 to 63 letters, digits, dots and dashes, or is demo")
+                raise KeyringError(
+                    "names a key by an id that is not 1 to 63 letters, digits, dots and dashes, or is demo"
+                )
             if len(key) != KEY_BYTES:
                 raise KeyringError(f"holds a key that is not {KEY_BYTES} bytes long")
             if len(set(key)) < _LEAST_DISTINCT_BYTES:

@@ -5,7 +5,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import asyncpg
@@ -16,6 +16,7 @@ from db.keys import used_keys, uses
 Connection: TypeAlias = "asyncpg.Connection[Any]"
 
 MONTHS_AHEAD: Final = 3
+UNSIGNED_AT_MOST: Final = timedelta(hours=1)
 MIN_POSTGRES: Final = 160_000
 MIN_PGVECTOR: Final = (0, 8, 4)
 DOCUMENT_TABLES: Final = ("user_ai_settings", "ai_conversations", "ai_usage_logs", "ai_content_searches")
@@ -59,6 +60,20 @@ WHERE schemaname = 'app' AND tablename = ANY ($1::text[]) GROUP BY 1"""
 _POLICIES: Final = """
 SELECT tablename::text AS name, count(*) FROM pg_catalog.pg_policies
 WHERE schemaname = 'app' AND tablename = ANY ($1::text[]) GROUP BY 1"""
+
+# The age of each chain's last checkpoint. Late is one with an event beyond it, when both are older than that.
+_SIGNED: Final = """
+SELECT o.slug, clock_timestamp() - last.created_at AS age,
+       h.seq > coalesce(last.tree_size, 0)
+           AND coalesce(greatest(e.occurred_at, last.created_at) < clock_timestamp() - $1::interval, true) AS is_late
+FROM app.audit_heads h
+JOIN app.organizations o ON o.id = h.organization_id
+LEFT JOIN LATERAL (
+    SELECT k.tree_size, k.created_at FROM app.audit_checkpoints k
+    WHERE k.organization_id = h.organization_id ORDER BY k.tree_size DESC LIMIT 1
+) AS last ON true
+LEFT JOIN app.audit_events e ON e.organization_id = h.organization_id AND e.seq = coalesce(last.tree_size, 0) + 1
+WHERE h.seq > 0 ORDER BY is_late DESC, last.created_at NULLS FIRST, o.slug"""
 
 _BOUND: Final = re.compile(r"FROM \('(\d{4}-\d{2}-\d{2})[^']*'\) TO \('(\d{4}-\d{2}-\d{2})")
 
@@ -193,9 +208,33 @@ async def sealing_keys_are_known(connection: Connection, keyring: Keyring | None
     name = "the keyring opens every provider key"
     if found.lacking:
         lost = [f"{key_id} ({count:,})" for key_id, count in found.lacking.items()]
-        return Finding(name, passed=False, detail=f"KEYRING lacks {_some(lost)}: until it is back they must be set again")
+        return Finding(
+            name, passed=False, detail=f"KEYRING lacks {_some(lost)}: until it is back they must be set again"
+        )
     kept = f"{sum(found.known.values()):,} of them, wrapped by {len(found.known)}"
     return Finding(name, passed=True, detail=kept if keyring else "KEYRING is not set: nobody can set one")
+
+
+async def chains_are_signed(connection: Connection) -> Finding:
+    """No audit chain has waited for its checkpoint for an hour; as the operator, for all organizations."""
+    rows = await connection.fetch(_SIGNED, UNSIGNED_AT_MOST)
+    ages = [f"{row['slug']} {_age(row['age'])}" for row in rows]
+    late = [age for age, row in zip(ages, rows, strict=True) if row["is_late"]]
+    detail = f"late: {_some(late)}; run minutebook maintain" if late else _some(ages) or "no organization has events"
+    return Finding("audit chains have recent checkpoints", not late, detail)
+
+
+def _age(age: timedelta | None) -> str:
+    if age is None:
+        return "never"
+    minutes = int(age.total_seconds() // 60)
+    return (
+        f"{minutes} min ago"
+        if minutes < 120
+        else f"{minutes // 60} h ago"
+        if minutes < 2880
+        else f"{age.days} days ago"
+    )
 
 
 async def examine(name: str, question: Callable[[], Awaitable[Sequence[Finding]]]) -> Sequence[Finding]:

@@ -102,7 +102,13 @@ async def rotate(connection: Connection, keyring: Keyring, *, batch: int, progre
 
 
 async def _rotate_batch(
-    connection: Connection, keyring: Keyring, organization_id: str, old: list[str], after: str, batch: int, done: Rotation
+    connection: Connection,
+    keyring: Keyring,
+    organization_id: str,
+    old: list[str],
+    after: str,
+    batch: int,
+    done: Rotation,
 ) -> str | None:
     """The id of the batch's last row; None when there was no row left."""
     async with connection.transaction(isolation="read_committed"):
@@ -118,9 +124,7 @@ async def _rotate_batch(
     return str(rows[-1]["id"]) if rows else None
 
 
-def _renewed(
-    keyring: Keyring, organization_id: str, rows: list[asyncpg.Record]
-) -> tuple[list[_Renewed], list[str]]:
+def _renewed(keyring: Keyring, organization_id: str, rows: list[asyncpg.Record]) -> tuple[list[_Renewed], list[str]]:
     renewed, unopenable = [], []
     for row in rows:
         address = Address(organization_id, row["user_id"], row["provider"], row["id"], row["key_version"])

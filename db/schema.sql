@@ -819,7 +819,9 @@ BEGIN
     PERFORM app.audit_append(jsonb_build_array(jsonb_build_object(
         'action', 'ai_settings.tier_set', 'target_type', 'AiSettings', 'target_id', $1,
         'details', jsonb_build_object(
-            'changed', jsonb_build_array('tier', 'limit_value'),
+            'changed', array_remove(ARRAY[
+                CASE WHEN new_tier <> old_tier THEN 'tier' END,
+                CASE WHEN new_limit IS DISTINCT FROM old_limit THEN 'limit_value' END], NULL),
             'old', jsonb_build_object('tier', old_tier, 'limit_value', old_limit),
             'new', jsonb_build_object('tier', new_tier, 'limit_value', new_limit)))));
 END
@@ -1365,11 +1367,13 @@ CREATE TABLE app.audit_checkpoints (
     id uuid DEFAULT app.uuidv7() NOT NULL,
     tree_size bigint NOT NULL,
     root_hash bytea NOT NULL,
+    subtrees bytea NOT NULL,
     note text NOT NULL,
     key_id text NOT NULL,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT ck_audit_checkpoints_digests CHECK ((octet_length(root_hash) = 32)),
-    CONSTRAINT ck_audit_checkpoints_not_negative CHECK ((tree_size >= 0))
+    CONSTRAINT ck_audit_checkpoints_not_negative CHECK ((tree_size >= 0)),
+    CONSTRAINT ck_audit_checkpoints_subtrees CHECK ((mod(octet_length(subtrees), 32) = 0))
 );
 
 ALTER TABLE ONLY app.audit_checkpoints FORCE ROW LEVEL SECURITY;
@@ -3312,6 +3316,10 @@ CREATE POLICY ai_usage_logs_update_operator ON app.ai_usage_logs FOR UPDATE TO m
 
 ALTER TABLE app.audit_checkpoints ENABLE ROW LEVEL SECURITY;
 
+-- Name: audit_checkpoints audit_checkpoints_insert_operator; Type: POLICY; Schema: app; Owner: minutebook_owner
+
+CREATE POLICY audit_checkpoints_insert_operator ON app.audit_checkpoints FOR INSERT TO minutebook_operator WITH CHECK (true);
+
 -- Name: audit_checkpoints audit_checkpoints_select_admin; Type: POLICY; Schema: app; Owner: minutebook_owner
 
 CREATE POLICY audit_checkpoints_select_admin ON app.audit_checkpoints FOR SELECT TO app_admin USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
@@ -5192,6 +5200,34 @@ GRANT INSERT(created_at) ON TABLE app.ai_usage_logs TO app_service;
 GRANT SELECT ON TABLE app.audit_checkpoints TO app_admin;
 GRANT SELECT ON TABLE app.audit_checkpoints TO app_auditor;
 GRANT SELECT ON TABLE app.audit_checkpoints TO minutebook_operator;
+
+-- Name: COLUMN audit_checkpoints.organization_id; Type: ACL; Schema: app; Owner: minutebook_owner
+
+GRANT INSERT(organization_id) ON TABLE app.audit_checkpoints TO minutebook_operator;
+
+-- Name: COLUMN audit_checkpoints.id; Type: ACL; Schema: app; Owner: minutebook_owner
+
+GRANT INSERT(id) ON TABLE app.audit_checkpoints TO minutebook_operator;
+
+-- Name: COLUMN audit_checkpoints.tree_size; Type: ACL; Schema: app; Owner: minutebook_owner
+
+GRANT INSERT(tree_size) ON TABLE app.audit_checkpoints TO minutebook_operator;
+
+-- Name: COLUMN audit_checkpoints.root_hash; Type: ACL; Schema: app; Owner: minutebook_owner
+
+GRANT INSERT(root_hash) ON TABLE app.audit_checkpoints TO minutebook_operator;
+
+-- Name: COLUMN audit_checkpoints.subtrees; Type: ACL; Schema: app; Owner: minutebook_owner
+
+GRANT INSERT(subtrees) ON TABLE app.audit_checkpoints TO minutebook_operator;
+
+-- Name: COLUMN audit_checkpoints.note; Type: ACL; Schema: app; Owner: minutebook_owner
+
+GRANT INSERT(note) ON TABLE app.audit_checkpoints TO minutebook_operator;
+
+-- Name: COLUMN audit_checkpoints.key_id; Type: ACL; Schema: app; Owner: minutebook_owner
+
+GRANT INSERT(key_id) ON TABLE app.audit_checkpoints TO minutebook_operator;
 
 -- Name: TABLE audit_events; Type: ACL; Schema: app; Owner: minutebook_owner
 

@@ -1,8 +1,7 @@
 """Cancelling a request at any of its await points."""
 
 import asyncio
-import types
-from collections.abc import Coroutine, Generator, Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -13,45 +12,54 @@ class Steps:
     """Counts the await points of a request and of the tasks that it starts; at some of them the request is cancelled."""
 
     def __init__(self, *at: int) -> None:
-        self.at = at
         self.count = 0
-        self.request: asyncio.Task[Any] | None = None
+        self._at = at
+        self._request: asyncio.Task[Any] | None = None
 
-    async def through(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        return await self._stepped(coroutine)
+    def take(self) -> None:
+        """One more await point was reached."""
+        self.count += 1
+        if self.count in self._at and self._request is not None:
+            self._request.cancel()
 
-    @types.coroutine
-    def _stepped(self, coroutine: Coroutine[Any, Any, Any]) -> Generator[Any, Any, Any]:
-        awaited = coroutine.send
-        value: Any = None
-        while True:
+    async def run(self, asked: Coroutine[Any, Any, Result]) -> Result | None:
+        """The result, or None when the request was cancelled."""
+        with self._counting():
+            self._request = request = asyncio.ensure_future(asked)
             try:
-                waiting = awaited(value)
-            except StopIteration as stop:
-                return stop.value
-            self.count += 1
-            if self.count in self.at and self.request is not None:
-                self.request.cancel()
-            try:
-                value = yield waiting
-                awaited = coroutine.send
-            except BaseException as error:  # noqa: BLE001 - handed to the coroutine, whatever it is
-                value, awaited = error, coroutine.throw
+                return await request
+            except asyncio.CancelledError:
+                return None
 
     @contextmanager
-    def counting(self) -> Iterator[None]:
+    def _counting(self) -> Iterator[None]:
         loop = asyncio.get_running_loop()
-        loop.set_task_factory(lambda loop, coroutine, **how: asyncio.Task(self.through(coroutine), loop=loop, **how))
+        loop.set_task_factory(lambda loop, coroutine, **how: asyncio.Task(_Counted(self, coroutine), loop=loop, **how))
         try:
             yield
         finally:
             loop.set_task_factory(None)
 
-    async def run(self, asked: Coroutine[Any, Any, Result]) -> Result | None:
-        """The result, or None when the request was cancelled."""
-        with self.counting():
-            self.request = request = asyncio.ensure_future(asked)
-            try:
-                return await request
-            except asyncio.CancelledError:
-                return None
+
+class _Counted(Coroutine[Any, Any, Any]):
+    """A coroutine that tells when it waits."""
+
+    def __init__(self, steps: Steps, coroutine: Any) -> None:
+        self._steps = steps
+        self._coroutine = coroutine
+
+    def send(self, value: Any) -> Any:
+        waiting = self._coroutine.send(value)
+        self._steps.take()
+        return waiting
+
+    def throw(self, *error: Any) -> Any:
+        waiting = self._coroutine.throw(*error)
+        self._steps.take()
+        return waiting
+
+    def close(self) -> None:
+        self._coroutine.close()
+
+    def __await__(self) -> Any:
+        return self._coroutine.__await__()

@@ -84,7 +84,7 @@ class ContentSearchMutation:
     async def select_search_result(
         self,
         info: Info,
-        input: Annotated[SelectSearchResultInput, strawberry.argument(description="What, from which.")],  # noqa: A002 - the wire's name
+        input: Annotated[SelectSearchResultInput, strawberry.argument(description="What, from which.")],
     ) -> SelectSearchResultPayload:
         done = await changed(info, input, lambda change: _select(change, input))
         return SelectSearchResultPayload(done=done, user_errors=done.errors)

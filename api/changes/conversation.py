@@ -7,7 +7,6 @@ import orjson
 import strawberry
 from sqlalchemy import ColumnElement, Executable, bindparam, insert, update
 
-from api import cursor
 from api.change import Change, Done, changed
 from api.connection import Edge
 from api.context import Info
@@ -101,10 +100,7 @@ class SendMessagePayload(CreateConversationPayload):
         node = await by_id(info.context, message.SOURCE, self.done.ids.get("message"))
         if node is None:
             return None
-        listing = message.IN_CONVERSATION
-        tag = listing.tag(listing.order)
-        place = cursor.encode(tag, node.created_at, node.database_id, info.context.actor.organization_id)
-        return Edge(cursor=place, node=node)
+        return Edge(node=node, places=message.IN_CONVERSATION.places(info.context))
 
 
 def _insert_conversation() -> Executable:
@@ -165,6 +161,7 @@ async def _set(change: Change, database_id: str, **values: Any) -> None:
 
 async def _change(change: Change, given: UpdateConversationInput) -> dict[str, Any]:
     database_id = id_of(given.id, "Conversation", "id")
+    allowed(change, T, "update")
     row = await locked(change, T, database_id, "id", columns=(T.c.updated_at,), tests=_active)
     done = {"conversation": database_id}
     if not unchanged_since(change, given.expected_updated_at, row["updated_at"]):
@@ -183,6 +180,7 @@ async def _change(change: Change, given: UpdateConversationInput) -> dict[str, A
 
 async def _delete(change: Change, given: DeleteConversationInput) -> dict[str, Any]:
     database_id = id_of(given.id, "Conversation", "id")
+    allowed(change, T, "update")
     row = await locked(change, T, database_id, "id", columns=(T.c.deleted_at,))
     if row["deleted_at"] is None:
         await _set(change, database_id, deleted_at=change.session.now)
@@ -192,6 +190,7 @@ async def _delete(change: Change, given: DeleteConversationInput) -> dict[str, A
 
 async def _restore(change: Change, given: RestoreConversationInput) -> dict[str, Any]:
     database_id = id_of(given.id, "Conversation", "id")
+    allowed(change, T, "update")
     row = await locked(change, T, database_id, "id", columns=(T.c.deleted_at,))
     if row["deleted_at"] is not None:
         if row["deleted_at"] < change.session.now - RESTORABLE:

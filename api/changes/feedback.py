@@ -126,7 +126,7 @@ class FeedbackMutation:
     async def submit_feedback(
         self,
         info: Info,
-        input: Annotated[SubmitFeedbackInput, strawberry.argument(description="What to say of what.")],  # noqa: A002 - the wire's name
+        input: Annotated[SubmitFeedbackInput, strawberry.argument(description="What to say of what.")],
     ) -> SubmitFeedbackPayload:
         done = await changed(info, input, lambda change: _submit(change, input))
         return SubmitFeedbackPayload(done=done, user_errors=done.errors)
@@ -135,7 +135,7 @@ class FeedbackMutation:
     async def withdraw_feedback(
         self,
         info: Info,
-        input: Annotated[WithdrawFeedbackInput, strawberry.argument(description="Which rating.")],  # noqa: A002 - the wire's name
+        input: Annotated[WithdrawFeedbackInput, strawberry.argument(description="Which rating.")],
     ) -> WithdrawFeedbackPayload:
         done = await changed(info, input, lambda change: _withdraw(change, input))
         return WithdrawFeedbackPayload(done=done, user_errors=done.errors)

@@ -108,7 +108,7 @@ class InsightMutation:
     async def dismiss_insights(
         self,
         info: Info,
-        input: Annotated[DismissInsightsInput, strawberry.argument(description="Which insights.")],  # noqa: A002 - the wire's name
+        input: Annotated[DismissInsightsInput, strawberry.argument(description="Which insights.")],
     ) -> DismissInsightsPayload:
         done = await changed(info, input, lambda change: _set(change, input.ids, "insight.dismissed"))
         return DismissInsightsPayload(done=done, user_errors=done.errors)
@@ -117,7 +117,7 @@ class InsightMutation:
     async def restore_insights(
         self,
         info: Info,
-        input: Annotated[RestoreInsightsInput, strawberry.argument(description="Which insights.")],  # noqa: A002 - the wire's name
+        input: Annotated[RestoreInsightsInput, strawberry.argument(description="Which insights.")],
     ) -> RestoreInsightsPayload:
         done = await changed(info, input, lambda change: _set(change, input.ids, "insight.restored"))
         return RestoreInsightsPayload(done=done, user_errors=done.errors)

@@ -123,9 +123,7 @@ async def _next(change: Change, provider: Provider) -> Address:
 async def _forget(change: Change, given: RemoveProviderKeyInput) -> dict[str, Any]:
     allowed(change, K, "delete")
     actor = change.actor
-    rows = await change.session.fetch(
-        "remove_provider_key", lambda: _remove(actor.role), provider=given.provider.value
-    )
+    rows = await change.session.fetch("remove_provider_key", lambda: _remove(actor.role), provider=given.provider.value)
     for row in rows:
         change.record("provider_key.removed", "AiSettings", actor.user_id, id=row["id"])
     return {"user": actor.user_id}
@@ -137,7 +135,7 @@ class ProviderKeyMutation:
     async def set_provider_key(
         self,
         info: Info,
-        input: Annotated[SetProviderKeyInput, strawberry.argument(description="The key, and whose it is.")],  # noqa: A002 - the wire's name
+        input: Annotated[SetProviderKeyInput, strawberry.argument(description="The key, and whose it is.")],
     ) -> SetProviderKeyPayload:
         done = await changed(info, input, lambda change: _set(change, input, info.context.keyring))
         return SetProviderKeyPayload(done=done, user_errors=done.errors)
@@ -146,7 +144,7 @@ class ProviderKeyMutation:
     async def remove_provider_key(
         self,
         info: Info,
-        input: Annotated[RemoveProviderKeyInput, strawberry.argument(description="Whose key.")],  # noqa: A002 - the wire's name
+        input: Annotated[RemoveProviderKeyInput, strawberry.argument(description="Whose key.")],
     ) -> RemoveProviderKeyPayload:
         done = await changed(info, input, lambda change: _forget(change, input))
         return RemoveProviderKeyPayload(done=done, user_errors=done.errors)

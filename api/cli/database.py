@@ -5,6 +5,7 @@ from typing import Any
 
 import rich_click as click
 
+from api.cli.audit import sign_due_chains
 from api.cli.connections import Database, connected, opened, run_async
 from api.settings import Settings, SettingsError, load
 
@@ -50,11 +51,16 @@ def _move(database: Database, revision: str, *, is_down: bool) -> None:
 
 @click.command()
 def maintain() -> None:
-    """Make the next three months of partitions and forget expired idempotency keys. Run it daily: it does what is left."""
-    with opened(load()) as database:
+    """Make the next three months of partitions, forget expired idempotency keys, sign the audit chains that are due.
+
+    Run it daily, and every few minutes beside `minutebook serve`, which signs nothing: it does what is left to do.
+    """
+    settings = load()
+    with opened(settings) as database:
         made = run_async(ensure_partitions(database.url("operator")))
         forgotten = run_async(forget_expired_keys(database.url("operator")))
-    click.echo(f"{made} partitions made, {forgotten} expired keys forgotten")
+        click.echo(f"{made} partitions made, {forgotten} expired keys forgotten")
+        sign_due_chains(settings, database)
 
 
 async def ensure_partitions(url: str) -> int:

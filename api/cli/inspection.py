@@ -9,7 +9,7 @@ import rich_click as click
 
 from api.cli.connections import CREDENTIALS, Database, connected, opened, run_async
 from api.settings import Settings, load
-from api.settings.secret import KEYRING, TOKENS
+from api.settings.secret import AUDIT, KEYRING, TOKENS
 
 if TYPE_CHECKING:
     import asyncpg
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from db.crypto import Keyring
     from db.doctor import Finding
 
-SECRET_FILES: Final = (CREDENTIALS, TOKENS, KEYRING)
+SECRET_FILES: Final = (CREDENTIALS, TOKENS, KEYRING, AUDIT)
 SCHEMA_FILE: Final = Path(__file__).resolve().parents[2] / "schema.graphql"
 
 
@@ -74,7 +74,10 @@ async def _examined(database: Database, keyring: "Keyring | None") -> list["Find
         ]
 
     async def sealed(connection: "asyncpg.Connection[Any]") -> list["Finding"]:
-        return [await asks.sealing_keys_are_known(connection, keyring)]
+        return [
+            await asks.sealing_keys_are_known(connection, keyring),
+            await asks.chains_are_signed(connection),
+        ]
 
     found: list[Finding] = []
     for login in ("api", "ingest"):

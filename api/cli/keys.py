@@ -35,7 +35,9 @@ def show() -> None:
         found = _found(settings, database)
     rows = [(key_id, count, "seals") for key_id, count in list(found.known.items())[:1]]
     rows += [(key_id, count, "opens") for key_id, count in list(found.known.items())[1:]]
-    rows += [(key_id, count, "MISSING from KEYRING: these must be set again") for key_id, count in found.lacking.items()]
+    rows += [
+        (key_id, count, "MISSING from KEYRING: these must be set again") for key_id, count in found.lacking.items()
+    ]
     rows += [("demo", found.demo, "the demo world's, opened by nothing")] if found.demo else []
     if not rows:
         click.echo("no keyring, and no provider key")
@@ -123,7 +125,9 @@ def _rotated(database: Database, keyring: "Keyring", batch: int) -> "Rotation":
 
 
 def _report(done: "Rotation", found: "Uses", keyring: "Keyring") -> None:
-    click.echo(f"{done.rewrapped:,} provider keys wrapped anew; {keyring.primary} wraps {found.known[keyring.primary]:,}")
+    click.echo(
+        f"{done.rewrapped:,} provider keys wrapped anew; {keyring.primary} wraps {found.known[keyring.primary]:,}"
+    )
     if found.demo:
         click.echo(f"{found.demo:,} of the demo world skipped")
     for organization_id, id_ in done.unopenable[:NAMED]:

@@ -10,7 +10,7 @@ import shutil
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
@@ -40,7 +40,7 @@ def run() -> None:
             databases.prepare(database)
             if database.is_embedded and settings.is_dev:
                 databases.fill_if_empty(settings, database)
-            serve_until_stopped(settings, database.urls, listener)
+            serve_until_stopped(settings, database.urls, listener, signing(settings, database))
 
 
 @click.command()
@@ -114,8 +114,28 @@ def stopping_cleanly() -> Iterator[None]:
             signal.signal(each, handler)
 
 
-def serve_until_stopped(settings: Settings, urls: "Urls", listener: socket.socket) -> None:
-    """Serve on `listener` until a signal; requests under way get eight seconds to end."""
+def signing(settings: Settings, database: Database) -> Callable[[], Coroutine[Any, Any, None]] | None:
+    """What signs the audit chains beside the API, as the operator; a line on stderr where nothing can."""
+    from db.audit.checkpoints import Signer
+    from db.audit.keeper import keep_signing
+    from db.audit.notes import Notes
+
+    key, url = settings.audit_key(), database.urls.operator
+    if key is None or not url:
+        lacking = "OPERATOR_DATABASE_URL" if key else "AUDIT_SIGNING_KEY"
+        click.echo(f"minutebook: warning: no checkpoint is signed: {lacking} is not set", err=True)
+        return None
+    signer = Signer(key, Notes(settings.checkpoint_file))
+    return lambda: keep_signing(url, signer)
+
+
+def serve_until_stopped(
+    settings: Settings,
+    urls: "Urls",
+    listener: socket.socket,
+    beside: Callable[[], Coroutine[Any, Any, None]] | None = None,
+) -> None:
+    """Serve on `listener` until a signal, with `beside` as a task; requests under way get eight seconds to end."""
     import uvicorn
     import uvloop
 
@@ -137,17 +157,25 @@ def serve_until_stopped(settings: Settings, urls: "Urls", listener: socket.socke
         )
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_announced(server, settings, listener))
+        runner.run(_announced(server, settings, listener, beside))
     if not server.started:
         raise click.ClickException("the server did not start; the reason stands above")
 
 
-async def _announced(server: Any, settings: Settings, listener: socket.socket) -> None:
-    announcement = asyncio.create_task(_announce(server, settings, listener))
+async def _announced(
+    server: Any,
+    settings: Settings,
+    listener: socket.socket,
+    beside: Callable[[], Coroutine[Any, Any, None]] | None,
+) -> None:
+    tasks = [asyncio.create_task(_announce(server, settings, listener))]
+    if beside is not None:
+        tasks.append(asyncio.create_task(beside()))
     try:
         await server.serve(sockets=[listener])
     finally:
-        announcement.cancel()
+        for task in tasks:
+            task.cancel()
 
 
 async def _announce(server: Any, settings: Settings, listener: socket.socket) -> None:

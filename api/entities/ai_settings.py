@@ -10,12 +10,13 @@ from sqlalchemy import ColumnElement, FromClause, Select, and_, any_, bindparam,
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from api.connection import After, Before, Connection, First, Last, Listing, Order, Page, root_page
-from api.context import Batch, Context, Info
+from api.context import Context, Info
 from api.entities import budget
 from api.entities import user as users
 from api.entities.references import User
 from api.filters import Where, present
-from api.loaders import by_id
+from api.loader import Batch
+from api.loaders import by_id, to_one
 from api.node import Node, Source
 from api.scalars import BigInt, Date, DateTime
 from db import mirror, models
@@ -46,9 +47,7 @@ class AiSettings(Node):
     updated_at: DateTime | None = strawberry.field(description="When something was last set.")
     database_id: strawberry.Private[str]
 
-    @strawberry.field(description="Whose settings they are.")
-    async def user(self, info: Info) -> User | None:
-        return await by_id(info.context, users.SOURCE, self.database_id)
+    user: User | None = to_one(lambda: users.SOURCE, "database_id", description="Whose settings they are.")
 
     @strawberry.field(description="The person's own keys; null where the viewer may not know of them.")
     async def keys(self, info: Info) -> list[ProviderKey] | None:
@@ -78,7 +77,11 @@ def _keys(context: Context) -> Batch:
     def build() -> Select[Any]:
         wanted = K.c.user_id == any_(bindparam("keys", type_=ARRAY(K.c.user_id.type)))
         wrapping = (K.c.needs_reentry, K.c.key_id)
-        return select(K.c.user_id, *columns, *wrapping).where(mirror.where(context.actor.role, K), wanted).order_by(K.c.provider)
+        return (
+            select(K.c.user_id, *columns, *wrapping)
+            .where(mirror.where(context.actor.role, K), wanted)
+            .order_by(K.c.provider)
+        )
 
     async def load(user_ids: list[str]) -> list[list[ProviderKey]]:
         found: dict[str, list[ProviderKey]] = {user_id: [] for user_id in user_ids}
@@ -153,7 +156,7 @@ class AiSettingsQuery:
         return await root_page(info, AiSettingsConnection, LISTING, page, where)
 
 
-SOURCE = Source(
+SOURCE: Source[AiSettings] = Source(
     AiSettings,
     U,
     {

@@ -3,7 +3,7 @@
 One list per organization in the order of `seq`, not partitioned by month: it is read whole, without a default range.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Annotated, Any, Final
 
@@ -13,15 +13,17 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from api import registry
 from api.connection import After, Before, Connection, First, Last, Listing, Order, Page, readable, root_page
-from api.context import Batch, Context, Info
+from api.context import Context, Info
 from api.entities import user as users
 from api.entities.references import User
 from api.enums import described
 from api.errors import BadUserInputError
+from api.execution import batched
 from api.filters import DateTimeFilter, Where, present
-from api.loaders import by_id
+from api.loader import Batch
+from api.loaders import to_one
 from api.node import Node, Source, parse_id
-from api.payloads import Beside, on_record
+from api.payloads import Beside
 from api.scalars import JSON, UUID, BigInt, DateTime, clean_text
 from db import mirror, models
 from db.types import ActorRole, Role
@@ -39,7 +41,10 @@ UTF8: Final[ColumnElement[str]] = literal_column("'UTF8'")
 HEX: Final[ColumnElement[str]] = literal_column("'hex'")
 
 PAYLOAD: Final = Beside(
-    P, P.c.event_id, {"details": func.convert_from(P.c.payload, UTF8), "redacted_at": P.c.redacted_at}
+    P,
+    P.c.event_id,
+    {"details": func.convert_from(P.c.payload, UTF8), "redacted_at": P.c.redacted_at},
+    at="occurred_at",
 )
 
 
@@ -71,22 +76,29 @@ class AuditEvent(Node):
     database_id: strawberry.Private[str]
     actor_id: strawberry.Private[str | None]
 
-    @strawberry.field(description="Who did it; null for a service and for the operator.")
-    async def actor(self, info: Info) -> User | None:
-        return await by_id(info.context, users.SOURCE, self.actor_id) if self.actor_role in PEOPLE else None
+    actor: User | None = to_one(
+        lambda: users.SOURCE, "person_id", description="Who did it; null for a service and for the operator."
+    )
 
     @strawberry.field(description="What it was done to, if that still exists and the viewer may see it.")
-    async def target(self, info: Info) -> Node | None:
-        return await registry.load(info.context, self.target_type, self.target_database_id)
+    @batched
+    @staticmethod
+    async def target(parents: list["AuditEvent"], info: Info) -> list[Node | None]:
+        return await registry.load_each(info.context, [(each.target_type, each.target_database_id) for each in parents])
 
-    @strawberry.field(description="Ids and names of what changed; null once redacted. Reading it is on record.")
-    async def details(self, info: Info) -> JSON | None:
-        value = await PAYLOAD.value(info.context, "details", self.database_id, self.occurred_at)
-        return on_record(info.context, "AuditEvent", self.database_id, value)  # type: ignore[no-any-return]
+    details: JSON | None = PAYLOAD.shown(
+        "details",
+        is_on_record=True,
+        description="Ids and names of what changed; null once redacted. Reading it is on record.",
+    )
+    redacted_at: DateTime | None = PAYLOAD.shown(
+        "redacted_at", is_on_record=False, description="When its details were erased."
+    )
 
-    @strawberry.field(description="When its details were erased.")
-    async def redacted_at(self, info: Info) -> DateTime | None:
-        return await PAYLOAD.value(info.context, "redacted_at", self.database_id, self.occurred_at)  # type: ignore[no-any-return]
+    @property
+    def person_id(self) -> str | None:
+        """The actor's id, if it is a person's."""
+        return self.actor_id if self.actor_role in PEOPLE else None
 
 
 @strawberry.type(description="What a verification of a stretch of the audit chain found.")
@@ -102,12 +114,12 @@ class ChainVerification:
     checkpoint: str | None = strawberry.field(description="The latest signed note about the chain up to there.")
 
 
-async def of_target(context: Context, target_id: str, action: str) -> AuditEvent | None:
-    """The first event of this action on that target, batched over both; None for who may not read the log."""
+async def of_targets(context: Context, targets: Sequence[Node], action: str) -> list[AuditEvent | None]:
+    """The first event of this action on each target, batched over both; None for who may not read the log."""
     if not SOURCE.is_readable(context.actor.role):
-        return None
+        return [None] * len(targets)
     loader = context.loader("audit_events_of_targets", lambda: _of_targets(context))
-    return await loader.load((target_id, action))  # type: ignore[no-any-return]
+    return await loader.load_all([(each.database_id, action) for each in targets])
 
 
 def _of_targets(context: Context) -> Batch:
@@ -120,9 +132,8 @@ def _of_targets(context: Context) -> Batch:
     async def load(keys: list[tuple[str, str]]) -> list[AuditEvent | None]:
         targets, actions = (sorted(set(values)) for values in zip(*keys, strict=True))
         rows = await context.session.fetch("audit_events_of_targets", build, targets=targets, actions=actions)
-        found = {(row["target_database_id"], row["action"]): row for row in rows}
-        nodes = {key: SOURCE.build(row) for key, row in found.items()}
-        return [nodes.get(key) for key in keys]
+        found: dict[Any, AuditEvent] = {(node.target_database_id, node.action): node for node in SOURCE.build_all(rows)}
+        return [found.get(key) for key in keys]
 
     return load
 

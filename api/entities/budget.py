@@ -12,11 +12,12 @@ from sqlalchemy import BigInteger, FromClause, Select, and_, any_, bindparam, ca
 from sqlalchemy import DateTime as SqlDateTime
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from api.context import Batch, Context, Info
+from api import registry
+from api.context import Context, Info
 from api.entities import organization
-from api.entities import user as users
 from api.entities.references import Organization, User
-from api.loaders import shared_by_id
+from api.execution import batched
+from api.loader import Batch
 from api.node import Node, Source
 from api.scalars import BigInt, DateTime, Money
 from db import mirror, models
@@ -30,6 +31,7 @@ WINDOW_START = func.app.window_start(T.c.budget_window, NOW, O.c.timezone, type_
 WINDOW_END = func.app.window_end(T.c.budget_window, NOW, O.c.timezone, type_=SqlDateTime(timezone=True))
 IS_PAST = T.c.window_start < WINDOW_START
 SUM_ROWS = 1_000
+SUBJECTS = {SubjectType.ORGANIZATION.value: "Organization", SubjectType.USER.value: "User"}
 
 BudgetSubject = Annotated[
     Organization | User,
@@ -56,9 +58,11 @@ class UsageBudget(Node):
         return None if self.limit is None else BigInt(max(0, self.limit - self.used - self.reserved))
 
     @strawberry.field(description="Whose budget it is.")
-    async def subject(self, info: Info) -> BudgetSubject:
-        source: Source[Any] = organization.SOURCE if self.subject_type == SubjectType.ORGANIZATION else users.SOURCE
-        return await shared_by_id(info.context, source, self.subject_id)
+    @batched
+    @staticmethod
+    async def subject(parents: list["UsageBudget"], info: Info) -> list[BudgetSubject]:
+        places = [(SUBJECTS[each.subject_type], each.subject_id) for each in parents]
+        return await registry.load_each(info.context, places)  # type: ignore[return-value] # these two types alone
 
     @property
     def local_date(self) -> date:
@@ -107,8 +111,8 @@ def _by_subject(context: Context) -> Batch:
 
     async def load(subject_ids: list[str]) -> list[list[UsageBudget]]:
         found: dict[str, list[UsageBudget]] = {subject_id: [] for subject_id in subject_ids}
-        for row in await context.session.fetch("budgets_by_subject", build, keys=subject_ids):
-            found[row["subject_id"]].append(SOURCE.build(row))
+        for budget in SOURCE.build_all(await context.session.fetch("budgets_by_subject", build, keys=subject_ids)):
+            found[budget.subject_id].append(budget)
         return [found[subject_id] for subject_id in subject_ids]
 
     return load
@@ -140,7 +144,7 @@ async def summary(context: Context) -> UsageSummary | None:
     if actor.user_id is not None and actor.role is not Role.OBSERVER:
         subjects.insert(0, actor.user_id)
     loader = context.loader("budgets", lambda: _by_subject(context))
-    groups: list[list[UsageBudget]] = await loader.load_many(subjects)
+    groups: list[list[UsageBudget]] = await loader.load_all(subjects)
     month = {budget.metric: budget.used for budget in groups[0] if budget.window == BudgetWindow.MONTH}
     return UsageSummary(
         budgets=[budget for group in groups for budget in group],
@@ -161,4 +165,4 @@ async def of_organization(context: Context) -> list[UsageBudget] | None:
         "budgets_of_organization",
         lambda: SOURCE.select(actor.role).order_by(T.c.subject_type, *ORDER[1:]).limit(literal(SUM_ROWS)),
     )
-    return [SOURCE.build(row) for row in rows]
+    return SOURCE.build_all(rows)

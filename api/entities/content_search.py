@@ -10,7 +10,7 @@ from api.context import Info
 from api.entities import user as users
 from api.entities.references import User
 from api.filters import DateTimeFilter, Where, present
-from api.loaders import by_id
+from api.loaders import to_one
 from api.node import Node, Source
 from api.scalars import JSON, UUID, DateTime
 from api.windows import list_window
@@ -31,9 +31,7 @@ class ContentSearch(Node):
     created_at: DateTime = strawberry.field(description="When it was made.")
     user_id: strawberry.Private[str]
 
-    @strawberry.field(description="Who searched.")
-    async def user(self, info: Info) -> User | None:
-        return await by_id(info.context, users.SOURCE, self.user_id)
+    user: User | None = to_one(lambda: users.SOURCE, "user_id", description="Who searched.")
 
 
 @strawberry.input(description="Narrows searches. Every part that is given must hold.")

@@ -8,14 +8,16 @@ import strawberry
 from sqlalchemy import ColumnElement, Select, Text, any_, bindparam, cast, exists, func, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 
-from api.connection import After, Before, Connection, First, Last, Listing, Order, Page, child_page, root_page, shared_child_page
-from api.context import Batch, Context, Info
+from api.connection import After, Before, Connection, First, Last, Listing, Order, Page, child_pages, root_page, to_many
+from api.context import Context, Info
 from api.entities import interaction, message, project, tool_call
 from api.entities import user as users
 from api.entities.references import AiInteraction, Message, Project, ToolCall, User
 from api.enums import SortDirection, described
+from api.execution import batched
 from api.filters import DateTimeFilter, StringFilter, Where, limited, present
-from api.loaders import by_id, shared_by_id
+from api.loader import Batch
+from api.loaders import to_one
 from api.node import Node, Source
 from api.scalars import JSON, UUID, BigInt, DateTime, Money, clean_text
 from db import mirror, models
@@ -54,9 +56,7 @@ class AiSessionContext:
     metadata: JSON | None = strawberry.field(description="What the product keeps with the conversation.")
     user_id: strawberry.Private[str]
 
-    @strawberry.field(description="Whose conversation it is.")
-    async def user(self, info: Info) -> User:
-        return await shared_by_id(info.context, users.SOURCE, self.user_id)
+    user: User = to_one(lambda: users.SOURCE, "user_id", description="Whose conversation it is.")
 
 
 @strawberry.type(description="A conversation of one person with the assistant.")
@@ -75,82 +75,67 @@ class Conversation(Node):
     user_id: strawberry.Private[str]
     project_id: strawberry.Private[str | None]
 
-    @strawberry.field(description="Whose conversation it is.")
-    async def user(self, info: Info) -> User:
-        return await shared_by_id(info.context, users.SOURCE, self.user_id)
+    user: User = to_one(lambda: users.SOURCE, "user_id", description="Whose conversation it is.")
 
-    @strawberry.field(description="The project it is about.")
-    async def project(self, info: Info) -> Project | None:
-        return await by_id(info.context, project.SOURCE, self.project_id)
+    project: Project | None = to_one(lambda: project.SOURCE, "project_id", description="The project it is about.")
 
     @strawberry.field(description="Its messages, oldest first.")
+    @batched
+    @staticmethod
     async def messages(
-        self,
+        parents: list["Conversation"],
         info: Info,
         first: First = strawberry.UNSET,
         after: After = strawberry.UNSET,
         last: Last = strawberry.UNSET,
         before: Before = strawberry.UNSET,
         filter: "message.FilterArgument" = strawberry.UNSET,  # noqa: A002 - the wire's name
-    ) -> Connection[Message]:
+    ) -> list[Connection[Message]]:
         where = filter.where() if filter else None
         page = Page.of(first, after, last, before)
         by = M.c.conversation_id
-        return await shared_child_page(info, Connection, message.IN_CONVERSATION, by, self.database_id, page, where)
+        return await child_pages(info, Connection, message.IN_CONVERSATION, by, parents, page, where)
 
     @strawberry.field(description="All messages as one list of `{role, content, timestamp}`, oldest first.")
-    async def transcript(self, info: Info) -> JSON:
+    @batched
+    @staticmethod
+    async def transcript(parents: list["Conversation"], info: Info) -> list[JSON]:
         loader = info.context.loader("transcripts", lambda: _transcripts(info.context))
-        return await loader.load(self.database_id)  # type: ignore[no-any-return]
+        return await loader.load_all([each.database_id for each in parents])
 
     @strawberry.field(description="What an agent needs to go on.")
+    @batched
+    @staticmethod
     async def session_context(
-        self,
+        parents: list["Conversation"],
         info: Info,
         max_messages: Annotated[
             int | None, strawberry.argument(description="At most so many messages, 1 to 50; 50 if not given.")
         ] = strawberry.UNSET,
-    ) -> AiSessionContext:
+    ) -> list[AiSessionContext]:
         most = MAX_SESSION_MESSAGES
         size = limited(max_messages, default=most, most=most, argument="maxMessages")
         page = Page(size, is_backward=True, after=None, before=None)
         by = M.c.conversation_id
-        found = await child_page(
-            info, Connection, message.IN_CONVERSATION, by, self.database_id, page, is_paged=True
-        )
-        return AiSessionContext(
-            messages=[edge.node for edge in found.edges] if found else [],
-            created_at=self.created_at,
-            last_interaction_at=self.last_message_at or self.created_at,
-            metadata=self.metadata,
-            user_id=self.user_id,
-        )
+        pages = await child_pages(info, Connection, message.IN_CONVERSATION, by, parents, page, is_paged=True)
+        return [
+            AiSessionContext(
+                messages=[edge.node for edge in found.edges],
+                created_at=each.created_at,
+                last_interaction_at=each.last_message_at or each.created_at,
+                metadata=each.metadata,
+                user_id=each.user_id,
+            )
+            for each, found in zip(parents, pages, strict=True)
+        ]
 
-    @strawberry.field(description="The tools that were called for it, latest first.")
-    async def tool_calls(
-        self,
-        info: Info,
-        first: First = strawberry.UNSET,
-        after: After = strawberry.UNSET,
-        last: Last = strawberry.UNSET,
-        before: Before = strawberry.UNSET,
-    ) -> Connection[ToolCall]:
-        page = Page.of(first, after, last, before)
-        by = tool_call.T.c.conversation_id
-        return await shared_child_page(info, Connection, tool_call.LISTING, by, self.database_id, page)
+    tool_calls: Connection[ToolCall] = to_many(
+        lambda: tool_call.LISTING, "conversation_id", description="The tools that were called for it, latest first."
+    )
 
-    @strawberry.field(description="The calls to models for it, latest first.")
-    async def interactions(
-        self,
-        info: Info,
-        first: First = strawberry.UNSET,
-        after: After = strawberry.UNSET,
-        last: Last = strawberry.UNSET,
-        before: Before = strawberry.UNSET,
-    ) -> Connection[AiInteraction] | None:
-        page = Page.of(first, after, last, before)
-        by = interaction.T.c.conversation_id
-        return await child_page(info, Connection, interaction.LISTING, by, self.database_id, page)
+    interactions: Connection[AiInteraction] | None = to_many(
+        lambda: interaction.LISTING, "conversation_id", description="The calls to models for it, latest first."
+    )
 
     @strawberry.field(description="Whether the viewer may change it.")
     def viewer_can_update(self, info: Info) -> bool:
@@ -260,7 +245,7 @@ class ConversationQuery:
         return await root_page(info, Connection, LISTING, page, where, order_of(order_by or None))
 
 
-ANY_STATE = Source(
+ANY_STATE: Source[Conversation] = Source(
     Conversation,
     T,
     {
@@ -279,5 +264,5 @@ ANY_STATE = Source(
         "project_id": T.c.project_id,
     },
 )
-SOURCE = replace(ANY_STATE, extra=(lambda _role: T.c.deleted_at.is_(None),))
+SOURCE: Source[Conversation] = replace(ANY_STATE, extra=(lambda _role: T.c.deleted_at.is_(None),))
 LISTING = Listing(ANY_STATE, Order("updated_at", T.c.updated_at))

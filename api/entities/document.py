@@ -6,13 +6,15 @@ import strawberry
 from sqlalchemy import Select, any_, bindparam
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from api.connection import After, Before, Connection, First, Last, Listing, Order, Page, child_page, root_page
-from api.context import Batch, Context, Info
+from api.connection import After, Before, Connection, First, Last, Listing, Order, Page, root_page, to_many
+from api.context import Context, Info
 from api.entities import project
 from api.entities.references import Project
 from api.errors import BadUserInputError
+from api.execution import batched
 from api.filters import StringFilter, Where, present
-from api.loaders import by_id, shared_by_id
+from api.loader import Batch
+from api.loaders import to_one
 from api.node import Node, Source
 from api.scalars import JSON, UUID, DateTime
 from db import mirror, models
@@ -35,21 +37,13 @@ class Document(Node):
     updated_at: DateTime = strawberry.field(description="When it last changed.")
     project_id: strawberry.Private[str | None]
 
-    @strawberry.field(description="The project that it belongs to.")
-    async def project(self, info: Info) -> Project | None:
-        return await by_id(info.context, project.SOURCE, self.project_id)
+    project: Project | None = to_one(
+        lambda: project.SOURCE, "project_id", description="The project that it belongs to."
+    )
 
-    @strawberry.field(description="Its pieces in order; null for who may not read them.")
-    async def chunks(
-        self,
-        info: Info,
-        first: First = strawberry.UNSET,
-        after: After = strawberry.UNSET,
-        last: Last = strawberry.UNSET,
-        before: Before = strawberry.UNSET,
-    ) -> "Connection[DocumentChunk] | None":
-        page = Page.of(first, after, last, before)
-        return await child_page(info, Connection, CHUNKS, K.c.document_id, self.database_id, page)
+    chunks: "Connection[DocumentChunk] | None" = to_many(
+        lambda: CHUNKS, "document_id", description="Its pieces in order; null for who may not read them."
+    )
 
 
 @strawberry.type(description="A piece of a document, embedded by one model.")
@@ -63,13 +57,13 @@ class DocumentChunk(Node):
     created_at: DateTime = strawberry.field(description="When it was added.")
     document_id: strawberry.Private[str]
 
-    @strawberry.field(description="The document that it is a piece of.")
-    async def document(self, info: Info) -> Document:
-        return await shared_by_id(info.context, SOURCE, self.document_id)
+    document: Document = to_one(lambda: SOURCE, "document_id", description="The document that it is a piece of.")
 
     @strawberry.field(description="The pieces around it in the same document, in order, without itself.")
+    @batched
+    @staticmethod
     async def neighbors(
-        self,
+        parents: list["DocumentChunk"],
         info: Info,
         before: Annotated[
             int | None, strawberry.argument(description="How many before it, 0 to 10; 1 if not given.")
@@ -77,10 +71,10 @@ class DocumentChunk(Node):
         after: Annotated[
             int | None, strawberry.argument(description="How many after it, 0 to 10; 1 if not given.")
         ] = strawberry.UNSET,
-    ) -> "list[DocumentChunk]":
+    ) -> list[list["DocumentChunk"]]:
         reach = _reach(before, "before"), _reach(after, "after")
         loader = info.context.loader(("neighbors", *reach), lambda: _neighbors(info.context, *reach))
-        return await loader.load(self.database_id)  # type: ignore[no-any-return]
+        return await loader.load_all([each.database_id for each in parents])
 
 
 def _reach(given: int | None, argument: str) -> int:
@@ -112,8 +106,9 @@ def _neighbors(context: Context, before: int, after: int) -> Batch:
 
     async def load(keys: list[str]) -> list[list[DocumentChunk]]:
         found: dict[str, list[DocumentChunk]] = {key: [] for key in keys}
-        for row in await context.session.fetch("neighbors", build, keys=keys, before=before, after=after):
-            found[row["key"]].append(CHUNK_SOURCE.build(row))
+        rows = await context.session.fetch("neighbors", build, keys=keys, before=before, after=after)
+        for row, chunk in zip(rows, CHUNK_SOURCE.build_all(rows), strict=True):
+            found[row["key"]].append(chunk)
         return [found[key] for key in keys]
 
     return load
@@ -146,15 +141,15 @@ class DocumentQuery:
         after: After = strawberry.UNSET,
         last: Last = strawberry.UNSET,
         before: Before = strawberry.UNSET,
-        filter: Annotated[
+        filter: Annotated[  # noqa: A002 - the wire's name
             DocumentFilter | None, strawberry.argument(description="Which documents.")
-        ] = strawberry.UNSET,  # noqa: A002 - the wire's name
+        ] = strawberry.UNSET,
     ) -> Connection[Document] | None:
         where = filter.where() if filter else Where()
         return await root_page(info, Connection, LISTING, Page.of(first, after, last, before), where)
 
 
-SOURCE = Source(
+SOURCE: Source[Document] = Source(
     Document,
     T,
     {
@@ -168,7 +163,7 @@ SOURCE = Source(
         "project_id": T.c.project_id,
     },
 )
-LISTING = Listing(SOURCE, Order("created_at", T.c.created_at))
+LISTING: Listing[Document] = Listing(SOURCE, Order("created_at", T.c.created_at))
 
 CHUNK_SOURCE = Source(
     DocumentChunk,
@@ -184,5 +179,7 @@ CHUNK_SOURCE = Source(
         "document_id": K.c.document_id,
     },
 )
-CHUNKS = Listing(CHUNK_SOURCE, Order("chunk_index", K.c.chunk_index, is_descending=False, kind=int))
+CHUNKS: Listing[DocumentChunk] = Listing(
+    CHUNK_SOURCE, Order("chunk_index", K.c.chunk_index, is_descending=False, kind=int)
+)
 SOURCES = (SOURCE, CHUNK_SOURCE)

@@ -14,7 +14,7 @@ from api.entities import user as users
 from api.entities.references import Message, User
 from api.enums import described
 from api.filters import DateTimeFilter, Where, present
-from api.loaders import by_id
+from api.loaders import to_one
 from api.node import Node, Source
 from api.scalars import UUID, DateTime
 from db import models
@@ -44,13 +44,13 @@ class Feedback(Node):
     def thumb(self) -> Thumb:
         return Thumb.UP if self.rating == RATINGS["UP"] else Thumb.DOWN
 
-    @strawberry.field(description="The rated answer; null where the viewer may not see it or it was deleted.")
-    async def message(self, info: Info) -> Message | None:
-        return await by_id(info.context, message.SOURCE, self.message_id)
+    message: Message | None = to_one(
+        lambda: message.SOURCE,
+        "message_id",
+        description="The rated answer; null where the viewer may not see it or it was deleted.",
+    )
 
-    @strawberry.field(description="Who gave it.")
-    async def user(self, info: Info) -> User | None:
-        return await by_id(info.context, users.SOURCE, self.user_id)
+    user: User | None = to_one(lambda: users.SOURCE, "user_id", description="Who gave it.")
 
 
 @strawberry.input(description="Narrows feedback. Every part that is given must hold.")
@@ -98,5 +98,7 @@ SOURCE = Source(
         "user_id": T.c.user_id,
     },
 )
-MINE = replace(SOURCE, extra=(lambda _role: T.c.user_id == bindparam("user_id", type_=T.c.user_id.type),))
+MINE: Source[Feedback] = replace(
+    SOURCE, extra=(lambda _role: T.c.user_id == bindparam("user_id", type_=T.c.user_id.type),)
+)
 LISTING = Listing(SOURCE, Order("created_at", T.c.created_at))

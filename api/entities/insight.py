@@ -1,5 +1,6 @@
 """Insights: what the assistant noticed on its own. Everybody in the organization sees them, members dismiss them."""
 
+from collections.abc import Sequence
 from enum import Enum
 from typing import Annotated, Any
 
@@ -8,14 +9,15 @@ from sqlalchemy import DateTime as SqlDateTime
 from sqlalchemy import Select, any_, bindparam, cast, func, literal, null, or_, select, union_all
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from api.connection import After, Before, Connection, First, Last, Listing, Order, Page, root_page, shared_child_page
-from api.context import Batch, Context, Info
+from api.connection import After, Before, Connection, First, Last, Listing, Order, Page, child_pages, root_page
+from api.context import Context, Info
 from api.entities import project
 from api.entities import user as users
 from api.entities.references import Project, User
 from api.enums import SortDirection, described
 from api.filters import DateTimeFilter, Where, present
-from api.loaders import by_id
+from api.loader import Batch
+from api.loaders import to_one
 from api.node import Node, Source
 from api.scalars import JSON, UUID, DateTime
 from db import mirror, models
@@ -46,13 +48,9 @@ class Insight(Node):
     project_id: strawberry.Private[str | None]
     dismissed_by_id: strawberry.Private[str | None]
 
-    @strawberry.field(description="The project that it is about.")
-    async def project(self, info: Info) -> Project | None:
-        return await by_id(info.context, project.SOURCE, self.project_id)
+    project: Project | None = to_one(lambda: project.SOURCE, "project_id", description="The project that it is about.")
 
-    @strawberry.field(description="Who put it aside first.")
-    async def dismissed_by(self, info: Info) -> User | None:
-        return await by_id(info.context, users.SOURCE, self.dismissed_by_id)
+    dismissed_by: User | None = to_one(lambda: users.SOURCE, "dismissed_by_id", description="Who put it aside first.")
 
     @strawberry.field(description="Whether it stopped to matter.")
     def is_expired(self, info: Info) -> bool:
@@ -202,15 +200,14 @@ def _with_facets(
     return found
 
 
-async def of_project(
-    info: Info, project_id: str, page: Page, given: InsightFilter | None, order: InsightOrder | None
-) -> InsightConnection:
-    """The insights of one project, batched with its siblings'."""
-    context = info.context
-    found = await shared_child_page(
-        info, InsightConnection, LISTING, T.c.project_id, project_id, page, where_of(given), order_of(order)
-    )
-    return _with_facets(found, context, given, project_id)
+async def of_projects(
+    info: Info, projects: Sequence[Node], page: Page, given: InsightFilter | None, order: InsightOrder | None
+) -> list[InsightConnection]:
+    """The insights of each project."""
+    by = T.c.project_id
+    pages = await child_pages(info, InsightConnection, LISTING, by, projects, page, where_of(given), order_of(order))
+    ids = (each.database_id for each in projects)
+    return [_with_facets(found, info.context, given, parent) for found, parent in zip(pages, ids, strict=True)]
 
 
 @strawberry.type

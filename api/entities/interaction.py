@@ -3,12 +3,12 @@
 A payload is read only where it is selected, by who may, and on record; a preview never touches the whole of it.
 """
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import strawberry
 from sqlalchemy import Integer, bindparam, func
 
-from api.connection import After, Before, Connection, First, Last, Listing, Order, Page, child_page, root_page
+from api.connection import After, Before, Connection, First, Last, Listing, Order, Page, root_page, to_many
 from api.context import Context, Info
 from api.entities import conversation as conversations
 from api.entities import message as messages
@@ -17,10 +17,11 @@ from api.entities import tool_call as tool_calls
 from api.entities import user as users
 from api.entities.references import Conversation, Message, ToolCall, User
 from api.errors import BadUserInputError
+from api.execution import batched
 from api.filters import LIST_RANGE, StringFilter, TimeRange, Where, checked_range, present
-from api.loaders import by_id
+from api.loaders import to_one
 from api.node import Node, Source
-from api.payloads import Beside, on_record
+from api.payloads import Beside
 from api.scalars import JSON, UUID, BigInt, DateTime, IPAddress, Money, clean_text
 from api.windows import elapsed_ms
 from db import models
@@ -75,61 +76,59 @@ class AiInteraction(Node):
     conversation_id: strawberry.Private[str | None]
     message_id: strawberry.Private[str | None]
 
-    @strawberry.field(description="For whom it was made; null for nobody in particular.")
-    async def user(self, info: Info) -> User | None:
-        return await by_id(info.context, users.SOURCE, self.user_id)
+    user: User | None = to_one(
+        lambda: users.SOURCE, "user_id", description="For whom it was made; null for nobody in particular."
+    )
 
-    @strawberry.field(description="The conversation that it belongs to, if the viewer may see it.")
-    async def conversation(self, info: Info) -> Conversation | None:
-        return await by_id(info.context, conversations.SOURCE, self.conversation_id)
+    conversation: Conversation | None = to_one(
+        lambda: conversations.SOURCE,
+        "conversation_id",
+        description="The conversation that it belongs to, if the viewer may see it.",
+    )
 
-    @strawberry.field(description="The message that it wrote, if the viewer may see it.")
-    async def message(self, info: Info) -> Message | None:
-        return await by_id(info.context, messages.SOURCE, self.message_id)
+    message: Message | None = to_one(
+        lambda: messages.SOURCE, "message_id", description="The message that it wrote, if the viewer may see it."
+    )
 
-    @strawberry.field(description="What was sent. Reading it is on record.")
-    async def request(self, info: Info) -> JSON | None:
-        return await self._payload(info.context, "request")  # type: ignore[no-any-return]
+    request: JSON | None = PAYLOAD.shown(
+        "request", is_on_record=True, description="What was sent. Reading it is on record."
+    )
+    response: JSON | None = PAYLOAD.shown(
+        "response", is_on_record=True, description="What was answered. Reading it is on record."
+    )
+    ip_address: IPAddress | None = ADDRESS.shown(
+        "ip_address", is_on_record=False, description="Where it came from; null for who has no right to addresses."
+    )
 
     @strawberry.field(description="The beginning of what was sent, as text. Reading it is on record.")
-    async def request_preview(self, info: Info, max_chars: PreviewChars = strawberry.UNSET) -> str | None:
-        return await self._preview(info.context, "request_head", present(max_chars))
-
-    @strawberry.field(description="What was answered. Reading it is on record.")
-    async def response(self, info: Info) -> JSON | None:
-        return await self._payload(info.context, "response")  # type: ignore[no-any-return]
+    @batched
+    @staticmethod
+    async def request_preview(
+        parents: list["AiInteraction"], info: Info, max_chars: PreviewChars = strawberry.UNSET
+    ) -> list[str | None]:
+        return await _previews(info.context, "request_head", parents, present(max_chars))
 
     @strawberry.field(description="The beginning of the answer, as text. Reading it is on record.")
-    async def response_preview(self, info: Info, max_chars: PreviewChars = strawberry.UNSET) -> str | None:
-        return await self._preview(info.context, "response_head", present(max_chars))
+    @batched
+    @staticmethod
+    async def response_preview(
+        parents: list["AiInteraction"], info: Info, max_chars: PreviewChars = strawberry.UNSET
+    ) -> list[str | None]:
+        return await _previews(info.context, "response_head", parents, present(max_chars))
 
-    @strawberry.field(description="Where it came from; null for who has no right to addresses.")
-    async def ip_address(self, info: Info) -> IPAddress | None:
-        return await ADDRESS.value(info.context, "ip_address", self.database_id, self.created_at)  # type: ignore[no-any-return]
+    tool_calls: Connection[ToolCall] | None = to_many(
+        lambda: tool_calls.LISTING, "interaction_id", description="The tools that were called in it, latest first."
+    )
 
-    @strawberry.field(description="The tools that were called in it, latest first.")
-    async def tool_calls(
-        self,
-        info: Info,
-        first: First = strawberry.UNSET,
-        after: After = strawberry.UNSET,
-        last: Last = strawberry.UNSET,
-        before: Before = strawberry.UNSET,
-    ) -> Connection[ToolCall] | None:
-        page = Page.of(first, after, last, before)
-        by = tool_calls.T.c.interaction_id
-        return await child_page(info, Connection, tool_calls.LISTING, by, self.database_id, page)
 
-    async def _payload(self, context: Context, name: str) -> Any:
-        value = await PAYLOAD.value(context, name, self.database_id, self.created_at)
-        return on_record(context, "AiInteraction", self.database_id, value)
-
-    async def _preview(self, context: Context, name: str, max_chars: int | None) -> str | None:
-        size = DEFAULT_PREVIEW if max_chars is None else max_chars
-        if not 1 <= size <= MAX_PREVIEW:
-            raise BadUserInputError(f"`maxChars` must be between 1 and {MAX_PREVIEW}.", argument="maxChars")
-        head = await self._payload(context, name)
-        return None if head is None else str(head)[:size]
+async def _previews(
+    context: Context, name: str, parents: list[AiInteraction], max_chars: int | None
+) -> list[str | None]:
+    size = DEFAULT_PREVIEW if max_chars is None else max_chars
+    if not 1 <= size <= MAX_PREVIEW:
+        raise BadUserInputError(f"`maxChars` must be between 1 and {MAX_PREVIEW}.", argument="maxChars")
+    heads = await PAYLOAD.read(context, name, parents, is_on_record=True)
+    return [None if head is None else str(head)[:size] for head in heads]
 
 
 @strawberry.input(description="Narrows calls to models. Every part that is given must hold.")
@@ -236,7 +235,7 @@ class InteractionQuery:
         return await metrics.measure(info.context, LOG, range, present(group_by), granularity, limit, where)
 
 
-SOURCE = Source(
+SOURCE: Source[AiInteraction] = Source(
     AiInteraction,
     T,
     {

@@ -10,12 +10,14 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from api import registry
 from api.connection import Listing, Order
-from api.context import Batch, Context, Info
+from api.context import Context, Info
 from api.entities import conversation, feedback, interaction
 from api.entities import user as users
 from api.entities.references import AiInteraction, Conversation, Feedback, User
+from api.execution import batched
 from api.filters import DateTimeFilter, Where, present
-from api.loaders import by_key, shared_by_id
+from api.loader import Batch
+from api.loaders import to_one
 from api.node import Node, Source
 from api.scalars import JSON, UUID, BigInt, DateTime, Money
 from api.text import MaxChars, cut
@@ -39,9 +41,11 @@ class SourceRef:
     database_id: strawberry.Private[str | None]
 
     @strawberry.field(description="The thing itself, when it is one of this API's and the viewer may see it.")
-    async def node(self, info: Info) -> Node | None:
-        type_name = SOURCE_KINDS.get(self.kind)
-        return await registry.load(info.context, type_name, self.database_id) if type_name else None
+    @batched
+    @staticmethod
+    async def node(parents: list["SourceRef"], info: Info) -> list[Node | None]:
+        places = [(SOURCE_KINDS.get(each.kind), each.database_id) for each in parents]
+        return await registry.load_each(info.context, places)
 
 
 @strawberry.type(description="How often an answer was rated up and down, as far as the viewer may see.")
@@ -74,29 +78,29 @@ class Message(Node):
     def sources(self) -> list[SourceRef]:
         return [_source_ref(raw) for raw in orjson.loads(self.references or "[]")]
 
-    @strawberry.field(description="The conversation that it belongs to.")
-    async def conversation(self, info: Info) -> Conversation:
-        return await shared_by_id(info.context, conversation.ANY_STATE, self.conversation_id)
+    conversation: Conversation = to_one(
+        lambda: conversation.ANY_STATE, "conversation_id", description="The conversation that it belongs to."
+    )
 
-    @strawberry.field(description="Whose conversation it is.")
-    async def user(self, info: Info) -> User:
-        return await shared_by_id(info.context, users.SOURCE, self.user_id)
+    user: User = to_one(lambda: users.SOURCE, "user_id", description="Whose conversation it is.")
 
-    @strawberry.field(description="The viewer's own rating of it.")
-    async def my_feedback(self, info: Info) -> Feedback | None:
-        return await by_key(info.context, feedback.MINE, F.c.message_id, self.database_id)
+    my_feedback: Feedback | None = to_one(
+        lambda: feedback.MINE, "database_id", by="message_id", description="The viewer's own rating of it."
+    )
 
     @strawberry.field(description="How it was rated.")
-    async def feedback_summary(self, info: Info) -> FeedbackSummary:
+    @batched
+    @staticmethod
+    async def feedback_summary(parents: list["Message"], info: Info) -> list[FeedbackSummary]:
         context = info.context
         if not feedback.SOURCE.is_readable(context.actor.role):
-            return FeedbackSummary(up=0, down=0)
+            return [FeedbackSummary(up=0, down=0)] * len(parents)
         loader = context.loader("feedback_summary", lambda: _feedback_summaries(context))
-        return await loader.load(self.database_id)  # type: ignore[no-any-return]
+        return await loader.load_all([each.database_id for each in parents])
 
-    @strawberry.field(description="The call to the model that wrote it.")
-    async def interaction(self, info: Info) -> AiInteraction | None:
-        return await by_key(info.context, interaction.SOURCE, interaction.T.c.message_id, self.database_id)
+    interaction: AiInteraction | None = to_one(
+        lambda: interaction.SOURCE, "database_id", by="message_id", description="The call to the model that wrote it."
+    )
 
     @strawberry.field(description="Whether the viewer may rate it: an assistant's answer in a conversation of its own.")
     def viewer_can_rate(self, info: Info) -> bool:
@@ -108,7 +112,9 @@ class Message(Node):
 def _source_ref(raw: Any) -> SourceRef:
     """A reference as far as it can be understood: an AI backend may have written any JSON into the array."""
     known = raw if isinstance(raw, dict) else {}
-    kind, title, database_id = (each if isinstance(each, str) else None for each in map(known.get, ("kind", "title", "id")))
+    kind, title, database_id = (
+        each if isinstance(each, str) else None for each in map(known.get, ("kind", "title", "id"))
+    )
     try:
         database_id = canonical(database_id) if database_id else None
     except ValueError:
@@ -161,7 +167,7 @@ class MessageFilter:
 
 FilterArgument = Annotated[MessageFilter | None, strawberry.argument(description="Which messages.")]
 
-SOURCE = Source(
+SOURCE: Source[Message] = Source(
     Message,
     T,
     {

@@ -2,7 +2,7 @@
 
 import strawberry
 
-from api.connection import After, Before, Connection, First, Last, Page, shared_child_page
+from api.connection import Connection, to_many
 from api.context import Context, Info
 from api.entities import budget, category, project, user
 from api.entities.references import Category, Project, UsageBudget, User
@@ -28,44 +28,17 @@ class Organization(Node):
     updated_at: DateTime = strawberry.field(description="When it last changed.")
     embedding_model: strawberry.Private[str]
 
-    @strawberry.field(description="Its people, in the order of joining.")
-    async def users(
-        self,
-        info: Info,
-        first: First = strawberry.UNSET,
-        after: After = strawberry.UNSET,
-        last: Last = strawberry.UNSET,
-        before: Before = strawberry.UNSET,
-    ) -> Connection[User]:
-        page = Page.of(first, after, last, before)
-        by = user.T.c.organization_id
-        return await shared_child_page(info, Connection, user.LISTING, by, self.database_id, page)
+    users: Connection[User] = to_many(
+        lambda: user.LISTING, "organization_id", description="Its people, in the order of joining."
+    )
 
-    @strawberry.field(description="Its projects by name.")
-    async def projects(
-        self,
-        info: Info,
-        first: First = strawberry.UNSET,
-        after: After = strawberry.UNSET,
-        last: Last = strawberry.UNSET,
-        before: Before = strawberry.UNSET,
-    ) -> Connection[Project]:
-        page = Page.of(first, after, last, before)
-        by = project.T.c.organization_id
-        return await shared_child_page(info, Connection, project.LISTING, by, self.database_id, page)
+    projects: Connection[Project] = to_many(
+        lambda: project.LISTING, "organization_id", description="Its projects by name."
+    )
 
-    @strawberry.field(description="Its budget categories by name.")
-    async def categories(
-        self,
-        info: Info,
-        first: First = strawberry.UNSET,
-        after: After = strawberry.UNSET,
-        last: Last = strawberry.UNSET,
-        before: Before = strawberry.UNSET,
-    ) -> Connection[Category]:
-        page = Page.of(first, after, last, before)
-        by = category.T.c.organization_id
-        return await shared_child_page(info, Connection, category.LISTING, by, self.database_id, page)
+    categories: Connection[Category] = to_many(
+        lambda: category.LISTING, "organization_id", description="Its budget categories by name."
+    )
 
     @strawberry.field(description="The tools that its assistant may call, by name.")
     async def tools(self, info: Info) -> list[Tool]:
@@ -73,7 +46,7 @@ class Organization(Node):
         rows = await context.session.fetch(
             ("tools", TOOLS), lambda: TOOLS.select(context.actor.role).order_by(TOOLS.table.c.name)
         )
-        return [TOOLS.build(row) for row in rows]
+        return TOOLS.build_all(rows)
 
     @strawberry.field(description="Its budgets; with its people's for who may see them. Null for who may see none.")
     async def budgets(self, info: Info) -> list[UsageBudget] | None:

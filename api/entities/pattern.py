@@ -11,7 +11,7 @@ from api.entities import category
 from api.entities.references import Category
 from api.errors import BadUserInputError
 from api.filters import Where, present
-from api.loaders import by_id
+from api.loaders import to_one
 from api.node import Node, Source
 from api.scalars import JSON, UUID, DateTime
 from db import models
@@ -31,9 +31,11 @@ class Pattern(Node):
     updated_at: DateTime = strawberry.field(description="When it last changed.")
     category_id: strawberry.Private[str | None]
 
-    @strawberry.field(description="The category that it describes; null when it is about all of them.")
-    async def category(self, info: Info) -> Category | None:
-        return await by_id(info.context, category.SOURCE, self.category_id)
+    category: Category | None = to_one(
+        lambda: category.SOURCE,
+        "category_id",
+        description="The category that it describes; null when it is about all of them.",
+    )
 
 
 @strawberry.input(description="Narrows patterns. Every part that is given must hold.")

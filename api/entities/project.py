@@ -2,10 +2,11 @@
 
 import strawberry
 
-from api.connection import After, Before, Connection, First, Last, Listing, Order, Page, child_page, shared_child_page
+from api.connection import After, Before, Connection, First, Last, Listing, Order, Page, child_pages, to_many
 from api.context import Info
 from api.entities import conversation, document, insight
 from api.entities.references import Conversation, Document, InsightConnection
+from api.execution import batched
 from api.node import Node, Source
 from api.scalars import UUID, DateTime
 from db import models
@@ -20,8 +21,10 @@ class Project(Node):
     created_at: DateTime = strawberry.field(description="When it was created.")
 
     @strawberry.field(description="What was noticed about it; without a filter, what is neither dismissed nor expired.")
+    @batched
+    @staticmethod
     async def insights(
-        self,
+        parents: list["Project"],
         info: Info,
         first: First = strawberry.UNSET,
         after: After = strawberry.UNSET,
@@ -29,13 +32,15 @@ class Project(Node):
         before: Before = strawberry.UNSET,
         filter: "insight.FilterArgument" = strawberry.UNSET,  # noqa: A002 - the wire's name
         order_by: "insight.OrderArgument" = strawberry.UNSET,
-    ) -> InsightConnection:
+    ) -> list[InsightConnection]:
         page = Page.of(first, after, last, before)
-        return await insight.of_project(info, self.database_id, page, filter or None, order_by or None)
+        return await insight.of_projects(info, parents, page, filter or None, order_by or None)
 
     @strawberry.field(description="The viewer's conversations about it.")
+    @batched
+    @staticmethod
     async def conversations(
-        self,
+        parents: list["Project"],
         info: Info,
         first: First = strawberry.UNSET,
         after: After = strawberry.UNSET,
@@ -43,24 +48,15 @@ class Project(Node):
         before: Before = strawberry.UNSET,
         filter: "conversation.FilterArgument" = strawberry.UNSET,  # noqa: A002 - the wire's name
         order_by: "conversation.OrderArgument" = strawberry.UNSET,
-    ) -> Connection[Conversation] | None:
+    ) -> list[Connection[Conversation] | None]:
         where = conversation.where_of(filter or None, info.context.actor.role)
         page = Page.of(first, after, last, before)
         by, order = conversation.T.c.project_id, conversation.order_of(order_by or None)
-        return await child_page(info, Connection, conversation.LISTING, by, self.database_id, page, where, order)
+        return await child_pages(info, Connection, conversation.LISTING, by, parents, page, where, order)
 
-    @strawberry.field(description="Its documents, latest first.")
-    async def documents(
-        self,
-        info: Info,
-        first: First = strawberry.UNSET,
-        after: After = strawberry.UNSET,
-        last: Last = strawberry.UNSET,
-        before: Before = strawberry.UNSET,
-    ) -> Connection[Document]:
-        page = Page.of(first, after, last, before)
-        by = document.T.c.project_id
-        return await shared_child_page(info, Connection, document.LISTING, by, self.database_id, page)
+    documents: Connection[Document] = to_many(
+        lambda: document.LISTING, "project_id", description="Its documents, latest first."
+    )
 
 
 SOURCE = Source(Project, T, {"database_id": T.c.id, "name": T.c.name, "created_at": T.c.created_at})

@@ -1,6 +1,5 @@
 """Searching documents: by meaning, by words, or both, with what was done said in the answer."""
 
-import asyncio
 from typing import Annotated
 
 import strawberry
@@ -12,7 +11,7 @@ from api.entities.references import DocumentChunk
 from api.enums import described
 from api.errors import BadUserInputError
 from api.filters import MAX_VALUES, present
-from api.loaders import by_id
+from api.loaders import by_ids
 from api.node import id_of
 from api.scalars import Vector
 from db import search
@@ -56,12 +55,10 @@ class DocumentSearchConnection:
 
     @strawberry.field(description="Where the page lies in the list.")
     def page_info(self) -> PageInfo:
-        edges = self.edges
         return PageInfo(
             has_next_page=self.page.has_next,
             has_previous_page=self.page.has_previous,
-            start_cursor=self.page.cursor(edges[0].position) if edges else None,
-            end_cursor=self.page.cursor(edges[-1].position) if edges else None,
+            edges=self.edges,
         )
 
 
@@ -148,7 +145,7 @@ async def _found(
         first=size,
         after=after,
     )
-    chunks = await asyncio.gather(*(by_id(context, document.CHUNK_SOURCE, found.hit.id) for found in page.found))
+    chunks = await by_ids(context, document.CHUNK_SOURCE, [found.hit.id for found in page.found])
     return DocumentSearchConnection(
         edges=[
             _edge(page, position, found, chunk)

@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql
 
 from api.connection import After, Before, Connection, First, Last, Listing, Order, Page, readable, root_page
-from api.context import Context, Info
+from api.context import Info
 from api.entities import audit_event as audit_events
 from api.entities import conversation as conversations
 from api.entities import interaction as interactions
@@ -34,10 +34,11 @@ from api.entities import user as users
 from api.entities.references import AiInteraction, AuditEvent, Conversation, User
 from api.enums import described
 from api.errors import BadUserInputError
+from api.execution import batched
 from api.filters import MAX_VALUES, METRICS_RANGE, DateTimeFilter, TimeRange, Where, checked_range, present
-from api.loaders import by_id
+from api.loaders import to_one
 from api.node import Node, Source
-from api.payloads import Beside, on_record
+from api.payloads import Beside
 from api.scalars import JSON, UUID, BigInt, DateTime, clean_text
 from api.windows import elapsed_ms, list_window
 from db import mirror, models
@@ -79,6 +80,7 @@ PAYLOAD: Final = Beside(
         "redacted_at": P.c.redacted_at,
     },
     created_at=P.c.created_at,
+    unrecorded=frozenset({Role.MEMBER}),
 )
 
 
@@ -100,46 +102,44 @@ class ToolCall(Node):
     interaction_id: strawberry.Private[str | None]
     created_at: strawberry.Private[datetime]
 
-    @strawberry.field(description="For whom it was made.")
-    async def user(self, info: Info) -> User | None:
-        return await by_id(info.context, users.SOURCE, self.user_id)
+    user: User | None = to_one(lambda: users.SOURCE, "user_id", description="For whom it was made.")
 
-    @strawberry.field(description="The conversation that it belongs to, if the viewer may see it.")
-    async def conversation(self, info: Info) -> Conversation | None:
-        return await by_id(info.context, conversations.SOURCE, self.conversation_id)
+    conversation: Conversation | None = to_one(
+        lambda: conversations.SOURCE,
+        "conversation_id",
+        description="The conversation that it belongs to, if the viewer may see it.",
+    )
 
-    @strawberry.field(description="The call to a model that asked for it, if the viewer may see it.")
-    async def interaction(self, info: Info) -> AiInteraction | None:
-        return await by_id(info.context, interactions.SOURCE, self.interaction_id)
+    interaction: AiInteraction | None = to_one(
+        lambda: interactions.SOURCE,
+        "interaction_id",
+        description="The call to a model that asked for it, if the viewer may see it.",
+    )
 
-    @strawberry.field(description="What it was called with. Admins and auditors read it on record.")
-    async def params(self, info: Info) -> JSON | None:
-        return await self._payload(info.context, "params")  # type: ignore[no-any-return]
-
-    @strawberry.field(description="What it returned. Admins and auditors read it on record.")
-    async def result(self, info: Info) -> JSON | None:
-        return await self._payload(info.context, "result")  # type: ignore[no-any-return]
-
-    @strawberry.field(description="What went wrong. Admins and auditors read it on record.")
-    async def error_details(self, info: Info) -> JSON | None:
-        return await self._payload(info.context, "error_details")  # type: ignore[no-any-return]
-
-    @strawberry.field(description="When its payloads were erased.")
-    async def redacted_at(self, info: Info) -> DateTime | None:
-        return await PAYLOAD.value(info.context, "redacted_at", self.database_id, self.created_at)  # type: ignore[no-any-return]
+    params: JSON | None = PAYLOAD.shown(
+        "params", is_on_record=True, description="What it was called with. Admins and auditors read it on record."
+    )
+    result: JSON | None = PAYLOAD.shown(
+        "result", is_on_record=True, description="What it returned. Admins and auditors read it on record."
+    )
+    error_details: JSON | None = PAYLOAD.shown(
+        "error_details", is_on_record=True, description="What went wrong. Admins and auditors read it on record."
+    )
+    redacted_at: DateTime | None = PAYLOAD.shown(
+        "redacted_at", is_on_record=False, description="When its payloads were erased."
+    )
 
     @strawberry.field(description="The event that committed to the call.")
-    async def recorded_event(self, info: Info) -> AuditEvent | None:
-        return await audit_events.of_target(info.context, self.database_id, "tool_call.recorded")
+    @batched
+    @staticmethod
+    async def recorded_event(parents: list["ToolCall"], info: Info) -> list[AuditEvent | None]:
+        return await audit_events.of_targets(info.context, parents, "tool_call.recorded")
 
     @strawberry.field(description="The event that committed to its outcome.")
-    async def completed_event(self, info: Info) -> AuditEvent | None:
-        return await audit_events.of_target(info.context, self.database_id, "tool_call.completed")
-
-    async def _payload(self, context: Context, name: str) -> Any:
-        value = await PAYLOAD.value(context, name, self.database_id, self.created_at)
-        # A member reads its own rows alone, and needs no record of that.
-        return value if context.actor.role is Role.MEMBER else on_record(context, "ToolCall", self.database_id, value)
+    @batched
+    @staticmethod
+    async def completed_event(parents: list["ToolCall"], info: Info) -> list[AuditEvent | None]:
+        return await audit_events.of_targets(info.context, parents, "tool_call.completed")
 
 
 @strawberry.type(description="How often a tool was called.")

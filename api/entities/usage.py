@@ -13,7 +13,7 @@ from api.entities.references import AiInteraction, User
 from api.enums import described
 from api.errors import ForbiddenError
 from api.filters import LIST_RANGE, METRICS_RANGE, TimeRange, Where, checked_range, limited, present
-from api.loaders import by_id, shared_by_id
+from api.loaders import to_one
 from api.node import Node, Source
 from api.scalars import BigInt, DateTime, Money
 from db import models
@@ -49,13 +49,11 @@ class UsageLog(Node):
     user_id: strawberry.Private[str | None]
     interaction_id: strawberry.Private[str | None]
 
-    @strawberry.field(description="Whose request it was.")
-    async def user(self, info: Info) -> User | None:
-        return await by_id(info.context, users.SOURCE, self.user_id)
+    user: User | None = to_one(lambda: users.SOURCE, "user_id", description="Whose request it was.")
 
-    @strawberry.field(description="The call to the model.")
-    async def interaction(self, info: Info) -> AiInteraction | None:
-        return await by_id(info.context, interaction.SOURCE, self.interaction_id)
+    interaction: AiInteraction | None = to_one(
+        lambda: interaction.SOURCE, "interaction_id", description="The call to the model."
+    )
 
 
 @strawberry.input(description="Narrows usage logs. Every part that is given must hold.")
@@ -88,9 +86,7 @@ class UsageActivity:
     cost: Money = strawberry.field(description="Cost of these requests, in US dollars.")
     user_id: strawberry.Private[str]
 
-    @strawberry.field(description="The person.")
-    async def user(self, info: Info) -> User:
-        return await shared_by_id(info.context, users.SOURCE, self.user_id)
+    user: User = to_one(lambda: users.SOURCE, "user_id", description="The person.")
 
 
 @strawberry.type

@@ -2,10 +2,12 @@
 
 import strawberry
 
-from api.connection import After, Before, Connection, First, Last, Listing, Order, Page, child_page
+from api.connection import After, Before, Connection, First, Last, Listing, Order, Page, child_pages
 from api.context import Info
 from api.entities import ai_settings, tool_call
 from api.entities.references import AiSettings, ToolCall
+from api.execution import batched
+from api.loaders import to_one
 from api.node import Node, Source
 from api.scalars import UUID, DateTime
 from db import models
@@ -22,24 +24,28 @@ class User(Node):
     is_erased: bool = strawberry.field(description="Whether the person was erased; the records of it stay.")
     created_at: DateTime = strawberry.field(description="When the person joined.")
 
-    @strawberry.field(description="The person's AI settings; null where the viewer may not see them.")
-    async def ai_settings(self, info: Info) -> AiSettings | None:
-        return await ai_settings.of_user(info.context, self.database_id)
+    ai_settings: AiSettings | None = to_one(
+        lambda: ai_settings.SOURCE,
+        "database_id",
+        description="The person's AI settings; null where the viewer may not see them.",
+    )
 
     @strawberry.field(description="The tools that were called for the person, latest first.")
+    @batched
+    @staticmethod
     async def tool_calls(
-        self,
+        parents: list["User"],
         info: Info,
         first: First = strawberry.UNSET,
         after: After = strawberry.UNSET,
         last: Last = strawberry.UNSET,
         before: Before = strawberry.UNSET,
         filter: "tool_call.FilterArgument" = strawberry.UNSET,  # noqa: A002 - the wire's name
-    ) -> Connection[ToolCall] | None:
+    ) -> list[Connection[ToolCall] | None]:
         where = tool_call.where_of(filter or None, info.context.now)
         page = Page.of(first, after, last, before)
         by = tool_call.T.c.user_id
-        return await child_page(info, Connection, tool_call.LISTING, by, self.database_id, page, where)
+        return await child_pages(info, Connection, tool_call.LISTING, by, parents, page, where)
 
 
 SOURCE = Source(

@@ -6,7 +6,7 @@ from api.context import Info
 from api.entities import ai_settings, budget, organization
 from api.entities import user as users
 from api.entities.references import AiSettings, Organization, UsageSummary, User
-from api.loaders import by_id
+from api.loaders import to_one
 from api.scalars import UUID
 from db.types import OrganizationKind, Role
 
@@ -26,9 +26,9 @@ class Viewer:
     role: Role = strawberry.field(description="What the caller is in this organization.")
     user_id: strawberry.Private[str | None]
 
-    @strawberry.field(description="The caller as a person; null for a service.")
-    async def user(self, info: Info) -> User | None:
-        return await by_id(info.context, users.SOURCE, self.user_id)
+    user: User | None = to_one(
+        lambda: users.SOURCE, "user_id", description="The caller as a person; null for a service."
+    )
 
     @strawberry.field(description="The organization that this request acts in.")
     async def organization(self, info: Info) -> Organization:

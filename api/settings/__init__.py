@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from api.settings.limits import Limits
-from api.settings.secret import KEYRING, own_keyring, own_secret
+from api.settings.secret import AUDIT, KEYRING, own_audit_key, own_keyring, own_secret
 from api.settings.variables import (
     MaskedRepr,
     Row,
     SettingsError,
+    audit_key_of,
     https_url,
     integer,
     is_loopback,
@@ -36,6 +37,7 @@ from api.settings.variables import (
 
 if TYPE_CHECKING:
     from api.auth.config import AuthConfig
+    from audit_verifier.note import PrivateKey
     from db.crypto import Keyring
 
 __all__ = [
@@ -166,6 +168,21 @@ class Settings(MaskedRepr):
         shown="one made in dev, else none",
         secret=True,
     )
+    audit_signing_key: "PrivateKey | None" = variable(
+        "AUDIT_SIGNING_KEY",
+        None,
+        audit_key_of,
+        "key that signs checkpoints of the audit chains (`minutebook audit key --new NAME`); without one none are made",
+        shown="one made in dev, else none",
+        secret=True,
+    )
+    audit_checkpoint_file: Path | None = variable(
+        "AUDIT_CHECKPOINT_FILE",
+        None,
+        path,
+        "file outside the database that checkpoints are appended to; best on another disk",
+        shown="checkpoints.log in MINUTEBOOK_HOME",
+    )
     embedder: Embedder = field(default_factory=Embedder)
     limits: Limits = field(default_factory=Limits)
     graphiql: bool | None = variable("GRAPHIQL", None, switch, "the explorer at GET /graphql", shown="on in dev")
@@ -218,6 +235,20 @@ class Settings(MaskedRepr):
             return keyring_of(own_keyring(self.home))
         except KeyringError as error:
             raise SettingsError("MINUTEBOOK_HOME", f"holds a {KEYRING} that {error}") from None
+
+    @property
+    def checkpoint_file(self) -> Path:
+        """Where checkpoints are kept outside the database."""
+        return self.audit_checkpoint_file or self.home / "checkpoints.log"
+
+    def audit_key(self, *, make: bool = True) -> "PrivateKey | None":
+        """AUDIT_SIGNING_KEY; without it in dev the key kept in `home`, made when first asked for; elsewhere None."""
+        if self.audit_signing_key is not None or not self.is_dev or not (make or (self.home / AUDIT).exists()):
+            return self.audit_signing_key
+        try:
+            return audit_key_of(own_audit_key(self.home))
+        except ValueError as problem:
+            raise SettingsError("MINUTEBOOK_HOME", f"holds an {AUDIT} that {problem}") from None
 
     def auth_config(self) -> "AuthConfig":
         """Whom to believe: ourselves in dev, the configured issuer anywhere. Raises SettingsError."""

@@ -11,6 +11,7 @@ from api.settings.variables import SettingsError
 
 TOKENS: Final = "token-secret"
 KEYRING: Final = "keyring"
+AUDIT: Final = "audit-key"
 
 
 def own_secret(home: Path) -> str:
@@ -20,7 +21,16 @@ def own_secret(home: Path) -> str:
 
 def own_keyring(home: Path) -> str:
     """The keyring of `home` as KEYRING would have it, made with one key when it is not there yet."""
-    return _kept(home / KEYRING, lambda: f"dev-{secrets.token_hex(4)}:{base64.b64encode(secrets.token_bytes(32)).decode()}")
+    return _kept(
+        home / KEYRING, lambda: f"dev-{secrets.token_hex(4)}:{base64.b64encode(secrets.token_bytes(32)).decode()}"
+    )
+
+
+def own_audit_key(home: Path) -> str:
+    """What signs the checkpoints of `home` as AUDIT_SIGNING_KEY would have it, made when it is not there yet."""
+    from audit_verifier.note import PrivateKey
+
+    return _kept(home / AUDIT, lambda: PrivateKey.generate("minutebook").secret_text())
 
 
 def _kept(file: Path, make: Callable[[], str]) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
+    from audit_verifier.note import PrivateKey
     from db.crypto import Keyring
 
 MASK: Final = "***"
@@ -192,6 +193,15 @@ def keyring_of(value: str) -> "Keyring":
     from db.crypto import Keyring
 
     return Keyring.parse(value)
+
+
+def audit_key_of(value: str) -> "PrivateKey":
+    from audit_verifier.note import KeyFormatError, PrivateKey
+
+    try:
+        return PrivateKey.parse(value)
+    except KeyFormatError as error:
+        raise ValueError(f"cannot be used: {error}") from None
 
 
 def is_loopback(host: str) -> bool:

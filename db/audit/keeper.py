@@ -4,6 +4,8 @@ What goes wrong here is logged and tried again; it never stops what is served.
 """
 
 import asyncio
+import time
+from collections.abc import Container
 from typing import Any, Final
 
 import asyncpg
@@ -16,32 +18,38 @@ from db.engine import CONNECT_TIMEOUT_S
 log = structlog.get_logger(__name__)
 
 EVERY_S: Final = 10.0
+AGAIN_S: Final = 600.0
 
 
-async def sign_due(connection: Connection, signer: Signer, known_faults: dict[str, str] | None = None) -> int:
-    """A checkpoint for each organization that is due; how many were made. A fault that is known is not logged again."""
-    faults = {} if known_faults is None else known_faults
-    made = 0
+async def sign_due(
+    connection: Connection, signer: Signer, skipped: Container[str] = ()
+) -> tuple[int, dict[str, str]]:
+    """A checkpoint for each organization that is due: how many were made, and for whom none could be, with why."""
+    made, faults = 0, {}
     for organization_id in await due(connection):
+        if organization_id in skipped:
+            continue
         try:
             made += await sign(connection, organization_id, signer) is not None
-            faults.pop(organization_id, None)
         except (BrokenChainError, NotesError) as error:
-            if faults.get(organization_id) != str(error):
-                log.error("audit.not_signed", organization_id=organization_id, reason=str(error))  # noqa: TRY400 - no trace
             faults[organization_id] = str(error)
-    return made
+    return made, faults
 
 
 async def keep_signing(url: str, signer: Signer, *, every_s: float = EVERY_S) -> None:
     """Never returns; cancel it."""
-    faults: dict[str, str] = {}
+    # A chain that cannot be signed costs what it has in events each time: it is tried again after a while.
+    again_at: dict[str, float] = {}
     while True:
         try:
             connection: Any = await asyncpg.connect(url, timeout=CONNECT_TIMEOUT_S, statement_cache_size=0)
             try:
                 while True:
-                    await sign_due(connection, signer, faults)
+                    now = time.monotonic()
+                    _, faults = await sign_due(connection, signer, {each for each, at in again_at.items() if at > now})
+                    for organization_id, reason in faults.items():
+                        log.error("audit.not_signed", organization_id=organization_id, reason=reason)
+                        again_at[organization_id] = now + AGAIN_S
                     await asyncio.sleep(every_s)
             finally:
                 connection.terminate()

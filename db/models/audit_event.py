@@ -91,7 +91,7 @@ class AuditCheckpoint(Base):
     __table_args__ = (
         UniqueConstraint("organization_id", "tree_size"),
         sha256("root_hash"),
-        CheckConstraint("octet_length(subtrees) % 32 = 0", name="subtrees"),
+        CheckConstraint("mod(octet_length(subtrees), 32) = 0", name="subtrees"),
         not_negative("tree_size"),
     )
 

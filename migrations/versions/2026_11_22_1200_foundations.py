@@ -5,7 +5,7 @@ Locks: new objects only; nothing waits.
 
 from db.migrate import execute_text
 
-revision = '0001_foundations'
+revision = "0001_foundations"
 down_revision = None
 branch_labels = None
 depends_on = None

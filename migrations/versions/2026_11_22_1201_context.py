@@ -5,8 +5,8 @@ Locks: new objects only; nothing waits.
 
 from db.migrate import execute_text
 
-revision = '0002_context'
-down_revision = '0001_foundations'
+revision = "0002_context"
+down_revision = "0001_foundations"
 branch_labels = None
 depends_on = None
 

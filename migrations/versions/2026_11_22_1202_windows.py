@@ -5,8 +5,8 @@ Locks: new objects only; nothing waits.
 
 from db.migrate import execute_text
 
-revision = '0003_windows'
-down_revision = '0002_context'
+revision = "0003_windows"
+down_revision = "0002_context"
 branch_labels = None
 depends_on = None
 

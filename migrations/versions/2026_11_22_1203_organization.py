@@ -5,8 +5,8 @@ Locks: new objects only; nothing waits.
 
 from db.migrate import execute_text
 
-revision = '0004_organization'
-down_revision = '0003_windows'
+revision = "0004_organization"
+down_revision = "0003_windows"
 branch_labels = None
 depends_on = None
 

@@ -5,8 +5,8 @@ Locks: new objects only; nothing waits.
 
 from db.migrate import execute_text
 
-revision = '0005_user'
-down_revision = '0004_organization'
+revision = "0005_user"
+down_revision = "0004_organization"
 branch_labels = None
 depends_on = None
 

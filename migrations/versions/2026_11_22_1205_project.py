@@ -5,8 +5,8 @@ Locks: new objects only; nothing waits.
 
 from db.migrate import execute_text
 
-revision = '0006_project'
-down_revision = '0005_user'
+revision = "0006_project"
+down_revision = "0005_user"
 branch_labels = None
 depends_on = None
 

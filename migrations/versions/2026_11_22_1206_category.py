@@ -5,8 +5,8 @@ Locks: new objects only; nothing waits.
 
 from db.migrate import execute_text
 
-revision = '0007_category'
-down_revision = '0006_project'
+revision = "0007_category"
+down_revision = "0006_project"
 branch_labels = None
 depends_on = None
 

@@ -5,8 +5,8 @@ Locks: new objects only; nothing waits.
 
 from db.migrate import execute_text
 
-revision = '0008_document'
-down_revision = '0007_category'
+revision = "0008_document"
+down_revision = "0007_category"
 branch_labels = None
 depends_on = None
 

@@ -5,8 +5,8 @@ Locks: new objects only; nothing waits.
 
 from db.migrate import execute_text
 
-revision = '0009_conversation'
-down_revision = '0008_document'
+revision = "0009_conversation"
+down_revision = "0008_document"
 branch_labels = None
 depends_on = None
 

@@ -5,8 +5,8 @@ Locks: new objects only; nothing waits.
 
 from db.migrate import execute_text
 
-revision = '0010_message'
-down_revision = '0009_conversation'
+revision = "0010_message"
+down_revision = "0009_conversation"
 branch_labels = None
 depends_on = None
 

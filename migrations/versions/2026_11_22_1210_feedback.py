@@ -5,8 +5,8 @@ Locks: new objects only; nothing waits.
 
 from db.migrate import execute_text
 
-revision = '0011_feedback'
-down_revision = '0010_message'
+revision = "0011_feedback"
+down_revision = "0010_message"
 branch_labels = None
 depends_on = None
 

@@ -5,8 +5,8 @@ Locks: new objects only; nothing waits.
 
 from db.migrate import execute_text
 
-revision = '0012_insight'
-down_revision = '0011_feedback'
+revision = "0012_insight"
+down_revision = "0011_feedback"
 branch_labels = None
 depends_on = None
 

@@ -5,8 +5,8 @@ Locks: new objects only; nothing waits.
 
 from db.migrate import execute_text
 
-revision = '0013_pattern'
-down_revision = '0012_insight'
+revision = "0013_pattern"
+down_revision = "0012_insight"
 branch_labels = None
 depends_on = None
 

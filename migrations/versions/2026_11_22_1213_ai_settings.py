@@ -5,8 +5,8 @@ Locks: new objects only; nothing waits.
 
 from db.migrate import execute_text
 
-revision = '0014_ai_settings'
-down_revision = '0013_pattern'
+revision = "0014_ai_settings"
+down_revision = "0013_pattern"
 branch_labels = None
 depends_on = None
 

@@ -5,8 +5,8 @@ Locks: new objects only; nothing waits.
 
 from db.migrate import execute_text
 
-revision = '0015_usage'
-down_revision = '0014_ai_settings'
+revision = "0015_usage"
+down_revision = "0014_ai_settings"
 branch_labels = None
 depends_on = None
 

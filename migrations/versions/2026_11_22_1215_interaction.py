@@ -5,8 +5,8 @@ Locks: new objects only; nothing waits.
 
 from db.migrate import execute_text
 
-revision = '0016_interaction'
-down_revision = '0015_usage'
+revision = "0016_interaction"
+down_revision = "0015_usage"
 branch_labels = None
 depends_on = None
 

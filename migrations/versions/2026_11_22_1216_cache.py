@@ -5,8 +5,8 @@ Locks: new objects only; nothing waits.
 
 from db.migrate import execute_text
 
-revision = '0017_cache'
-down_revision = '0016_interaction'
+revision = "0017_cache"
+down_revision = "0016_interaction"
 branch_labels = None
 depends_on = None
 

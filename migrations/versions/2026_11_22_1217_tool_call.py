@@ -5,8 +5,8 @@ Locks: new objects only; nothing waits.
 
 from db.migrate import execute_text
 
-revision = '0018_tool_call'
-down_revision = '0017_cache'
+revision = "0018_tool_call"
+down_revision = "0017_cache"
 branch_labels = None
 depends_on = None
 

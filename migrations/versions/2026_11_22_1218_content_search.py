@@ -5,8 +5,8 @@ Locks: new objects only; nothing waits.
 
 from db.migrate import execute_text
 
-revision = '0019_content_search'
-down_revision = '0018_tool_call'
+revision = "0019_content_search"
+down_revision = "0018_tool_call"
 branch_labels = None
 depends_on = None
 

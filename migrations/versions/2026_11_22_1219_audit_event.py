@@ -5,8 +5,8 @@ Locks: new objects only; nothing waits.
 
 from db.migrate import execute_text
 
-revision = '0020_audit_event'
-down_revision = '0019_content_search'
+revision = "0020_audit_event"
+down_revision = "0019_content_search"
 branch_labels = None
 depends_on = None
 
@@ -143,12 +143,14 @@ CREATE TABLE app.audit_checkpoints (
     id UUID DEFAULT app.uuidv7() NOT NULL,
     tree_size BIGINT NOT NULL,
     root_hash BYTEA NOT NULL,
+    subtrees BYTEA NOT NULL,
     note TEXT NOT NULL,
     key_id TEXT NOT NULL,
     created_at TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT pk_audit_checkpoints PRIMARY KEY (organization_id, id),
     CONSTRAINT uq_audit_checkpoints_tree_size UNIQUE (organization_id, tree_size),
     CONSTRAINT ck_audit_checkpoints_digests CHECK (octet_length(root_hash) = 32),
+    CONSTRAINT ck_audit_checkpoints_subtrees CHECK (mod(octet_length(subtrees), 32) = 0),
     CONSTRAINT ck_audit_checkpoints_not_negative CHECK (tree_size >= 0)
 );
 ALTER TABLE app.audit_checkpoints ENABLE ROW LEVEL SECURITY;
@@ -163,9 +165,13 @@ CREATE POLICY audit_checkpoints_select_auditor ON app.audit_checkpoints
 CREATE POLICY audit_checkpoints_select_operator ON app.audit_checkpoints
     FOR SELECT TO minutebook_operator
     USING (true);
+CREATE POLICY audit_checkpoints_insert_operator ON app.audit_checkpoints
+    FOR INSERT TO minutebook_operator
+    WITH CHECK (true);
 GRANT SELECT ON app.audit_checkpoints TO app_admin;
 GRANT SELECT ON app.audit_checkpoints TO app_auditor;
 GRANT SELECT ON app.audit_checkpoints TO minutebook_operator;
+GRANT INSERT (organization_id, id, tree_size, root_hash, subtrees, note, key_id) ON app.audit_checkpoints TO minutebook_operator;
 """
 
 DOWNGRADE = r"""

@@ -5,8 +5,8 @@ Locks: new objects only; nothing waits.
 
 from db.migrate import execute_text
 
-revision = '0021_idempotency'
-down_revision = '0020_audit_event'
+revision = "0021_idempotency"
+down_revision = "0020_audit_event"
 branch_labels = None
 depends_on = None
 

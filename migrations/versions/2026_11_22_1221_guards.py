@@ -5,8 +5,8 @@ Locks: ACCESS EXCLUSIVE on each table for its triggers, a moment each; the table
 
 from db.migrate import execute_text
 
-revision = '0022_guards'
-down_revision = '0021_idempotency'
+revision = "0022_guards"
+down_revision = "0021_idempotency"
 branch_labels = None
 depends_on = None
 

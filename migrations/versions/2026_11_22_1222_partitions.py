@@ -5,8 +5,8 @@ Locks: new objects only; nothing waits.
 
 from db.migrate import execute_text
 
-revision = '0023_partitions'
-down_revision = '0022_guards'
+revision = "0023_partitions"
+down_revision = "0022_guards"
 branch_labels = None
 depends_on = None
 

@@ -5,8 +5,8 @@ Locks: ACCESS EXCLUSIVE on each table for its triggers, a moment each; the table
 
 from db.migrate import execute_text
 
-revision = '0024_rollups'
-down_revision = '0023_partitions'
+revision = "0024_rollups"
+down_revision = "0023_partitions"
 branch_labels = None
 depends_on = None
 

@@ -5,8 +5,8 @@ Locks: new objects only; nothing waits.
 
 from db.migrate import execute_text
 
-revision = '0025_authenticate'
-down_revision = '0024_rollups'
+revision = "0025_authenticate"
+down_revision = "0024_rollups"
 branch_labels = None
 depends_on = None
 

@@ -5,8 +5,8 @@ Locks: ACCESS EXCLUSIVE on each table for its triggers, a moment each; the table
 
 from db.migrate import execute_text
 
-revision = '0026_usage'
-down_revision = '0025_authenticate'
+revision = "0026_usage"
+down_revision = "0025_authenticate"
 branch_labels = None
 depends_on = None
 

@@ -5,8 +5,8 @@ Locks: new objects only; nothing waits.
 
 from db.migrate import execute_text
 
-revision = '0027_audit'
-down_revision = '0026_usage'
+revision = "0027_audit"
+down_revision = "0026_usage"
 branch_labels = None
 depends_on = None
 

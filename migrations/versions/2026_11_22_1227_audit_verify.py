@@ -5,8 +5,8 @@ Locks: new objects only; nothing waits.
 
 from db.migrate import execute_text
 
-revision = '0028_audit_verify'
-down_revision = '0027_audit'
+revision = "0028_audit_verify"
+down_revision = "0027_audit"
 branch_labels = None
 depends_on = None
 

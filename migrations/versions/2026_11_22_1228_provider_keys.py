@@ -5,8 +5,8 @@ Locks: new objects only; nothing waits.
 
 from db.migrate import execute_text
 
-revision = '0029_provider_keys'
-down_revision = '0028_audit_verify'
+revision = "0029_provider_keys"
+down_revision = "0028_audit_verify"
 branch_labels = None
 depends_on = None
 

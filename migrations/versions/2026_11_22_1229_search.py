@@ -5,8 +5,8 @@ Locks: new objects only; nothing waits.
 
 from db.migrate import execute_text
 
-revision = '0030_search'
-down_revision = '0029_provider_keys'
+revision = "0030_search"
+down_revision = "0029_provider_keys"
 branch_labels = None
 depends_on = None
 

@@ -5,8 +5,8 @@ Locks: new objects only; nothing waits.
 
 from db.migrate import execute_text
 
-revision = '0031_tool_call_logs'
-down_revision = '0030_search'
+revision = "0031_tool_call_logs"
+down_revision = "0030_search"
 branch_labels = None
 depends_on = None
 

@@ -9,7 +9,19 @@ import pytest
 
 from api.cli import cli, main
 
-COMMANDS = {"run", "serve", "migrate", "seed", "token", "organization", "member", "maintain", "keys", "schema", "doctor"}
+COMMANDS = {
+    "run",
+    "serve",
+    "migrate",
+    "seed",
+    "token",
+    "organization",
+    "member",
+    "maintain",
+    "keys",
+    "schema",
+    "doctor",
+}
 NOWHERE = "postgresql://operator:hunter2@127.0.0.1:1/nowhere"
 
 

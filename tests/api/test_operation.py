@@ -28,6 +28,7 @@ from tests.storm import busy, whole
 INBOX = document("01_inbox")
 CALLS = document("16_recent_tool_calls")
 ALICE = {"u": global_id("User", IDS["alice"])}
+CHANGE = 'mutation{upsertProject(input:{name:"Cancelled"}){project{id name} userErrors{code}}}'
 BOTH = "{conversations(first:1){edges{node{id}}} insights(first:1){edges{node{id}}}}"
 LOCK = "BEGIN; LOCK TABLE app.ai_conversations IN ACCESS EXCLUSIVE MODE"
 READ_EVENTS = "SELECT count(*) FROM app.audit_events WHERE action = 'payload.read'"
@@ -90,7 +91,11 @@ def is_unavailable(response: httpx.Response) -> bool:
 
 # ── cancelled anywhere ───────────────────────────────────────────────────────────────────────────────────────────────
 @pytest.mark.parametrize("times", [1, 2], ids=["once", "and again while it cleans up"])
-@pytest.mark.parametrize(("who", "query", "variables"), [("alice", INBOX, {}), ("carol", CALLS, ALICE)])
+@pytest.mark.parametrize(
+    ("who", "query", "variables"),
+    [("alice", INBOX, {}), ("carol", CALLS, ALICE), ("carol", CHANGE, {})],
+    ids=["a page", "payloads", "a change"],
+)
 async def test_a_request_cancelled_at_any_await_point_leaves_nothing(
     planted: Urls, tmp_path: Path, who: str, query: str, variables: dict[str, Any], times: int
 ) -> None:
@@ -165,7 +170,7 @@ async def test_a_full_pool_is_503_in_time_bad_tokens_are_still_401_and_then_all_
         acquired.append(pool)
         return acquire(pool, **how)
 
-    async with started(planted, tmp_path, POOL_TIMEOUT="0.3") as client:
+    async with started(planted, tmp_path, POOL_TIMEOUT="1") as client:
         pool = pools_of(client).api
         async with pool.acquire(), pool.acquire():
             began = time.monotonic()
@@ -180,9 +185,9 @@ async def test_a_full_pool_is_503_in_time_bad_tokens_are_still_401_and_then_all_
                         "UNAUTHENTICATED",
                     )
                 assert acquired == []
-            assert time.monotonic() - began < 0.3
+            assert time.monotonic() - began < 1
             responses = await asyncio.gather(*waiting)
-            assert time.monotonic() - began < 0.3 + 0.5
+            assert time.monotonic() - began < 1.5
         assert [is_unavailable(response) for response in responses] == [True] * 6
         began = time.monotonic()
         again = await asyncio.gather(*(sent(client, client.token("alice")) for _ in range(12)))

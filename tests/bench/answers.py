@@ -48,7 +48,7 @@ def _plain(value: Any, operation: str, key: str = "") -> Any:
         return {name: _plain(each, operation, name) for name, each in value.items()}
     if isinstance(value, list):
         items = [_plain(each, operation) for each in value]
-        return sorted(items, key=str) if key in {"budgets", "bySeverity", "byType"} else items
+        return sorted(items, key=_sorted_text) if key in {"budgets", "bySeverity", "byType"} else items
     if key in _CURSORS:
         return value is not None
     if key == "id" and isinstance(value, str):
@@ -60,6 +60,10 @@ def _plain(value: Any, operation: str, key: str = "") -> Any:
     if isinstance(value, str) and operation in {"O6", "O8"} and _NUMBER.match(value):
         return format(Decimal(value).normalize(), "f")
     return value
+
+
+def _sorted_text(value: Any) -> bytes:
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
 def _database_id(value: str) -> str:

@@ -69,10 +69,8 @@ class Endpoint:
                 answer = await run(connection, actor, orjson.loads(body))
                 if read_only:
                     await connection.execute(END)
-                elif await connection.execute("COMMIT") != "COMMIT":
-                    raise RuntimeError("not committed")
                 else:
-                    await connection.execute("SELECT app.assert_clean()")
+                    await _commit(connection)
             except BaseException:
                 await connection.execute("ROLLBACK")
                 raise
@@ -97,8 +95,14 @@ class Endpoint:
         return Actor(row["organization_id"], row["user_id"], row["user_id"], Role(row["role"]))
 
 
+async def _commit(connection: Any) -> None:
+    if await connection.execute("COMMIT") != "COMMIT":
+        raise RuntimeError("not committed")
+    await connection.execute("SELECT app.assert_clean()")
+
+
 async def _body(receive: Any) -> bytes:
-    body = b""
+    body: bytes = b""
     while True:
         message = await receive()
         body += message.get("body", b"")

@@ -109,7 +109,12 @@ async def _nested(connection: Any, actor: Actor, _given: Answer) -> Answer:
     nodes = [_conversation(row) for row in rows]
     lists: list[list[Answer]] = [[] for _ in nodes]
     for row in await connection.fetch(_sql(_MESSAGES, actor), *who, [row["id"] for row in rows]):
-        node = {"id": _id("Message", row["id"]), "role": row["role"], "content": row["content"], "createdAt": row["created_at"]}
+        node = {
+            "id": _id("Message", row["id"]),
+            "role": row["role"],
+            "content": row["content"],
+            "createdAt": row["created_at"],
+        }
         node["myFeedback"] = None if row["rating"] is None else {"rating": row["rating"]}
         lists[row["at"] - 1].append({"node": node})
     for node, edges in zip(nodes, lists, strict=True):
@@ -124,7 +129,12 @@ async def _transcript(connection: Any, actor: Actor, given: Answer) -> Answer:
     edges: list[Answer] = []
     for row in reversed(rows[:50]):
         sources = orjson.loads(row["sources"] or "[]")
-        node = {"id": _id("Message", row["id"]), "role": row["role"], "content": row["content"], "createdAt": row["created_at"]}
+        node = {
+            "id": _id("Message", row["id"]),
+            "role": row["role"],
+            "content": row["content"],
+            "createdAt": row["created_at"],
+        }
         node["sources"] = [{"kind": each["kind"], "title": each.get("title")} for each in sources]
         node["myFeedback"] = None if row["rating"] is None else {"rating": row["rating"], "text": row["feedback_text"]}
         edges.append({"cursor": _cursor(row["created_at"], row["id"]), "node": node})
@@ -138,7 +148,12 @@ async def _badge(connection: Any, actor: Actor, given: Answer) -> Answer:
     counts = await connection.fetch(_sql(_FACETS, actor), *values)
     edges = []
     for row in rows[:20]:
-        node = {"id": _id("Insight", row["id"]), "severity": row["severity"], "type": row["insight_type"], "title": row["title"]}
+        node = {
+            "id": _id("Insight", row["id"]),
+            "severity": row["severity"],
+            "type": row["insight_type"],
+            "title": row["title"],
+        }
         node |= {"createdAt": row["created_at"], "project": {"name": row["project"]} if row["project_id"] else None}
         edges.append({"cursor": _cursor(row["created_at"], row["id"]), "node": node})
     severities = [{"severity": row["value"], "count": row["count"]} for row in counts if row["dimension"] == "severity"]
@@ -158,7 +173,11 @@ async def _calls(connection: Any, actor: Actor, _given: Answer) -> Answer:
     edges = []
     for row in rows[:100]:
         node = {"id": _id("ToolCall", row["id"]), "toolName": row["tool_name"], "timestamp": row["timestamp"]}
-        node |= {"status": row["status"] or "PENDING", "completedAt": row["completed_at"], "aiConfidence": row["ai_confidence"]}
+        node |= {
+            "status": row["status"] or "PENDING",
+            "completedAt": row["completed_at"],
+            "aiConfidence": row["ai_confidence"],
+        }
         node["user"] = {"id": _id("User", row["user_id"]), "displayName": row["display_name"]}
         edges.append({"cursor": _cursor(row["timestamp"], row["id"]), "node": node})
     return {"toolCalls": {"edges": edges, "pageInfo": _info(edges, next_=len(rows) > 100, previous=False)}}

@@ -1,4 +1,7 @@
-"""The hand-written endpoint's second way: one statement whose JSON PostgreSQL makes; the bytes are passed through."""
+"""The hand-written endpoint's second way: one statement whose JSON PostgreSQL makes; the bytes are passed through.
+
+A write has no such way: O7 is missing here.
+"""
 
 from datetime import datetime
 from typing import Any, Final
@@ -6,7 +9,7 @@ from typing import Any, Final
 import orjson
 
 from db.actor import Actor
-from tests.bench.handwritten_rows import METRICS, put_feedback
+from tests.bench.handwritten_rows import METRICS
 
 _TIME: Final = "to_char({0} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
 
@@ -35,9 +38,14 @@ _CONVERSATION: Final = f"""'id', {_id("Conversation", "r.id")}, 'title', r.title
   'messageCount', r.message_count"""
 _MINE: Final = """SELECT c.id, c.title, c.updated_at, c.message_count, row_number() OVER (ORDER BY c.updated_at DESC, c.id DESC) AS place
   FROM app.ai_conversations AS c WHERE c.organization_id = $1 AND c.user_id = $2 AND c.deleted_at IS NULL"""
-_O1: Final = f"""SELECT json_build_object('conversations', {_page(
-    f"{_MINE} ORDER BY c.updated_at DESC, c.id DESC LIMIT 21", f"json_build_object({_CONVERSATION})", "updated_at", size=20
-)})::text"""
+_O1: Final = f"""SELECT json_build_object('conversations', {
+    _page(
+        f"{_MINE} ORDER BY c.updated_at DESC, c.id DESC LIMIT 21",
+        f"json_build_object({_CONVERSATION})",
+        "updated_at",
+        size=20,
+    )
+})::text"""
 _MESSAGE: Final = f"""'id', {_id("Message", "m.id")}, 'role', m.role, 'content', m.content, 'createdAt', {_TIME.format("m.created_at")}"""
 _O2: Final = f"""SELECT json_build_object('conversations', json_build_object('edges', json_agg(json_build_object('node',
   json_build_object({_CONVERSATION}, 'messages', json_build_object('edges', (
@@ -54,9 +62,9 @@ _SAID: Final = f"""json_build_object('id', {_id("Message", "r.id")}, 'role', r.r
      WHERE f.organization_id = $1 AND f.user_id = $2 AND f.message_id = r.id))"""
 _LAST: Final = """SELECT m.*, row_number() OVER (ORDER BY m.created_at DESC, m.id DESC) AS place FROM app.ai_messages AS m
   WHERE m.organization_id = $1 AND m.user_id = $2 AND m.conversation_id = $3 ORDER BY m.created_at DESC, m.id DESC LIMIT 51"""
-_O3: Final = f"""SELECT json_build_object('node', json_build_object({_CONVERSATION}, 'messages', {_page(
-    _LAST, _SAID, "created_at", size=50, order="ASC", backward=True
-)}))::text FROM app.ai_conversations AS r
+_O3: Final = f"""SELECT json_build_object('node', json_build_object({_CONVERSATION}, 'messages', {
+    _page(_LAST, _SAID, "created_at", size=50, order="ASC", backward=True)
+}))::text FROM app.ai_conversations AS r
 WHERE r.organization_id = $1 AND r.user_id = $2 AND r.deleted_at IS NULL AND r.id = $3"""
 _OPEN: Final = "i.organization_id = $1 AND NOT i.is_dismissed AND (i.expires_at IS NULL OR i.expires_at > now())"
 _INSIGHT: Final = f"""json_build_object('id', {_id("Insight", "r.id")}, 'severity', r.severity, 'type', r.insight_type, 'title', r.title,
@@ -99,8 +107,6 @@ _O8: Final = f"""SELECT json_build_object('aiMetrics', json_build_object('rows',
   'cost', (r.cost / 1000000.0)::numeric(20, 6)::text,
   'latencyP50Ms', r.latency[1], 'latencyP95Ms', r.latency[2], 'latencyP99Ms', r.latency[3]) ORDER BY r.bucket, r.count DESC, r.model_name)))::text
 FROM ({METRICS}) AS r"""
-_O7: Final = f"""SELECT json_build_object('submitFeedback', json_build_object('feedback', json_build_object(
-  'id', {_id("Feedback", "$1::text")}, 'rating', $2::int, 'text', $3::text), 'userErrors', json_build_array()))::text"""
 
 Answer = dict[str, Any]
 
@@ -128,11 +134,6 @@ async def _calls(connection: Any, actor: Actor, _given: Answer) -> orjson.Fragme
     return await _asked(connection, actor, _O5, actor.organization_id)
 
 
-async def _feedback(connection: Any, actor: Actor, given: Answer) -> orjson.Fragment:
-    row = await put_feedback(connection, actor, given)
-    return await _asked(connection, actor, _O7, row["id"], row["rating"], row["feedback_text"])
-
-
 async def _metrics(connection: Any, actor: Actor, given: Answer) -> orjson.Fragment:
     times = (datetime.fromisoformat(given[name]) for name in ("since", "until"))
     return await _asked(connection, actor, _O8, actor.organization_id, *times)
@@ -145,6 +146,5 @@ ANSWERS: Final = {
     "O4": _badge,
     "O5": _calls,
     "O6": _mine(_O6),
-    "O7": _feedback,
     "O8": _metrics,
 }

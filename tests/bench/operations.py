@@ -152,7 +152,7 @@ class Operation:
 
 
 def operations_of(world: World) -> list[Operation]:
-    """O1–O8 over one world."""
+    """O1 to O8 over one world."""
     member, auditor, admin = world.member, world.auditor, world.admin
     where = {"organization": member.organization_id, "user": member.id}
     severities = ["WARNING", "CRITICAL"]

@@ -75,7 +75,7 @@ async def load_world(server: EmbeddedServer, scale: int, interactions: int, say:
     assert urls.bootstrap is not None
     async with connected(urls.bootstrap) as connection:
         await connection.execute(PEER_SQL.read_text(encoding="utf-8"))
-        return await _facts(connection, urls, scale, server.home / "bench-secret")
+        return await _facts(connection, urls, scale, _secret(server.home / "bench-secret"))
 
 
 def over_tcp(urls: Urls, port: int) -> Urls:
@@ -116,7 +116,8 @@ async def _database(server: EmbeddedServer, name: str, scale: int, interactions:
             report = await seed(urls.operator, scale=scale)
             say(f"{report.counts['ai_messages']:,} messages in {report.seconds:.0f} s")
         wanted = interactions - await connection.fetchval(
-            "SELECT count(*) FROM app.ai_interactions WHERE organization_id = $1", await _organization(connection, "taskline", scale)
+            "SELECT count(*) FROM app.ai_interactions WHERE organization_id = $1",
+            await _organization(connection, "taskline", scale),
         )
         if wanted > 0:
             say(f"adding {wanted:,} interactions")
@@ -144,8 +145,8 @@ async def _add_interactions(connection: Any, organization_id: str, count: int) -
             SELECT $1, gen_random_uuid(), user_id, type, model_name, provider, tier, tokens_used + n % 97,
                 request_bytes, response_bytes, latency_ms + (n % 211)::int, status, cost_micro_usd + n % 31, at, at + interval '1 s'
             FROM (
-                SELECT i.*, n, now() - interval '1 minute' - (n::float8 / $2) * interval '{DAYS - 1} days' AS at
-                FROM generate_series(0, $2 - 1) AS n
+                SELECT i.*, n, now() - interval '1 minute' - (n::float8 / $2::bigint) * interval '{DAYS - 1} days' AS at
+                FROM generate_series(0, $2::bigint - 1) AS n
                 JOIN (SELECT *, row_number() OVER (ORDER BY id) - 1 AS at_row, count(*) OVER () AS total
                       FROM app.ai_interactions WHERE organization_id = $1 AND status <> 'PENDING') AS i
                   ON i.at_row = (n * 7919) % i.total
@@ -155,11 +156,7 @@ async def _add_interactions(connection: Any, organization_id: str, count: int) -
         )
 
 
-async def _facts(connection: Any, urls: Urls, scale: int, secret_file: Path) -> World:
-    if not secret_file.exists():
-        secret_file.write_text(secrets.token_urlsafe(48), encoding="ascii")
-        secret_file.chmod(0o600)
-    secret = secret_file.read_text(encoding="ascii")
+async def _facts(connection: Any, urls: Urls, scale: int, secret: str) -> World:
     member = await _person(connection, secret, "alice", scale)
     admin = await _person(connection, secret, "jon", scale)
     conversation = await connection.fetchval(
@@ -176,7 +173,9 @@ async def _facts(connection: Any, urls: Urls, scale: int, secret_file: Path) -> 
     newest = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     since = newest - timedelta(days=DAYS)
     interactions = await connection.fetchval(
-        "SELECT count(*) FROM app.ai_interactions WHERE organization_id = $1 AND created_at >= $2", admin.organization_id, since
+        "SELECT count(*) FROM app.ai_interactions WHERE organization_id = $1 AND created_at >= $2",
+        admin.organization_id,
+        since,
     )
     return World(
         scale=scale, urls=urls, secret=secret, member=member, auditor=await _person(connection, secret, "vera", scale), admin=admin,
@@ -184,6 +183,14 @@ async def _facts(connection: Any, urls: Urls, scale: int, secret_file: Path) -> 
         messages=await connection.fetchval("SELECT count(*) FROM app.ai_messages"),
         since=since.isoformat(), until=(newest + timedelta(hours=1)).isoformat(),
     )  # fmt: skip
+
+
+def _secret(file: Path) -> str:
+    """What signs the tokens of this folder's runs."""
+    if not file.exists():
+        file.touch(mode=0o600)
+        file.write_text(secrets.token_urlsafe(48), encoding="ascii")
+    return file.read_text(encoding="ascii")
 
 
 async def _person(connection: Any, secret: str, slug: str, scale: int) -> Person:

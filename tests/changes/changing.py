@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from api.node import global_id
 from tests.changes.house import House
@@ -12,6 +12,8 @@ from tests.db.valid_rows import TABLES
 from tests.security.looking import Row
 from tests.security.people import NEVER_ISSUED, NORTH, Principal, principal, uid
 
+Hashes: TypeAlias = dict[tuple[str, str], str]
+OWNERS = {name: "organization_id" if "organization_id" in table.c else "id" for name, table in TABLES.items()}
 ERRORS = "userErrors { code field message retryAt }"
 ANA, BEN, CAROL, DAVE, OLGA, SERVICE = (
     principal(NORTH, name) for name in ("ana", "ben", "carol", "dave", "olga", "service")
@@ -55,16 +57,23 @@ def invented(type_name: str) -> str:
     return global_id(type_name, NEVER_ISSUED)
 
 
-async def hashes(house: House, *, but: str | None = None) -> dict[str, str | None]:
-    """The sha256 of every table's rows; `but` leaves out those of one organization."""
+async def hashes(house: House, *, but: str | None = None) -> Hashes:
+    """The sha256 of the rows of every table and organization; `but` leaves out those of one organization."""
     every = " UNION ALL ".join(
-        f"SELECT '{name}', (SELECT encode(sha256(convert_to(string_agg(t::text, '' ORDER BY t::text COLLATE \"C\"), 'UTF8')), 'hex')"  # noqa: S608
-        f" FROM app.{name} AS t WHERE {'organization_id' if 'organization_id' in table.c else 'id'} IS DISTINCT FROM $1)"
-        for name, table in TABLES.items()
+        f"SELECT '{name}', {owner}, encode(sha256(convert_to(string_agg(t::text, '' ORDER BY t::text COLLATE \"C\"), 'UTF8')), 'hex')"
+        f" FROM app.{name} AS t GROUP BY {owner}"
+        for name, owner in OWNERS.items()
     )
     async with superuser(house.urls) as connection:
-        rows = await connection.fetch(every, but)
-    return {row[0]: row[1] for row in rows}
+        await connection.execute("SET jit = off")
+        found = await connection.fetch(every)
+    return {(row[0], row[1]): row[2] for row in found if row[1] != but}
+
+
+def changes(before: Hashes, after: Hashes, *, but: str | None = None) -> set[str]:
+    """The tables that differ; `but` leaves out the rows of one organization."""
+    keys = before.keys() | after.keys()
+    return {key[0] for key in keys if key[1] != but and before.get(key) != after.get(key)}
 
 
 async def rows(house: House, sql: str, *values: Any) -> list[Row]:

@@ -14,7 +14,7 @@ __all__ = ["built"]
 
 
 @pytest.fixture
-async def house(built: Urls, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:  # noqa: F811 - the fixture
+async def house(built: Urls, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
     """The world, for one test to change."""
     async with clone(built) as urls, client_of(urls, tmp_path_factory.mktemp("changes"), **UNLIMITED) as client:
         yield House(urls, client)

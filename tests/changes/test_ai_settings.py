@@ -58,13 +58,12 @@ async def test_a_person_of_another_organization_has_no_tier_to_set(house: House)
     assert found["aiSettings"] is None
 
 
-@pytest.mark.parametrize("who", [ANA, OLGA, DAVE, SERVICE], ids=str)
-async def test_only_an_admin_sets_tiers(house: House, who: Principal) -> None:
+async def test_only_an_admin_sets_tiers(house: House) -> None:
     anybody = [person("north", "ana"), person("north", "ben"), person(SOUTH, "ana"), invented("User")]
-    found = await refused_alike(
-        house, who, "setUserTier", "aiSettings { tier }", *({"userId": id_, "tier": "PREMIUM"} for id_ in anybody)
-    )
-    assert found.refusals == [("FORBIDDEN", None)]
+    given = [{"userId": id_, "tier": "PREMIUM"} for id_ in anybody]
+    for who in (ANA, OLGA, DAVE, SERVICE):
+        found = await refused_alike(house, who, "setUserTier", "aiSettings { tier }", *given)
+        assert (str(who), found.refusals) == (str(who), [("FORBIDDEN", None)])
 
 
 @pytest.mark.parametrize("tier", LIMITS)
@@ -209,10 +208,10 @@ async def test_preferring_a_provider_touches_neither_a_colleague_nor_the_other_o
     assert await settings(house, BEN.user_id) == colleague
 
 
-@pytest.mark.parametrize("who", [OLGA, DAVE, SERVICE], ids=str)
-async def test_one_without_settings_of_its_own_prefers_nothing(house: House, who: Principal) -> None:
-    found = await refused_alike(house, who, "setPreferredProvider", "aiSettings { tier }", {"provider": "GOOGLE"})
-    assert found.refusals == [("FORBIDDEN", None)]
+async def test_one_without_settings_of_its_own_prefers_nothing(house: House) -> None:
+    for who in (OLGA, DAVE, SERVICE):
+        found = await refused_alike(house, who, "setPreferredProvider", "aiSettings { tier }", {"provider": "GOOGLE"})
+        assert (str(who), found.refusals) == (str(who), [("FORBIDDEN", None)])
 
 
 @pytest.mark.parametrize("who", [ANA, CAROL], ids=str)

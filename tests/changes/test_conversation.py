@@ -44,9 +44,6 @@ async def test_conversations_that_do_not_exist_for_the_caller_are_refused_alike(
     assert refusals(answers[0]) == [("NOT_FOUND", [CHANGES[field][0]])]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="updating, deleting and restoring answer NOT_FOUND where the role may do none of it"
-)
 async def test_observers_and_auditors_change_no_conversation(house: House) -> None:
     ids = [gid("Conversation", "conversation", who, "live") for who in ("olga", "dave", "ana")]
     ids += hidden("Conversation", "conversation", "ana", "live")

@@ -27,7 +27,7 @@ from tests.changes.house import House
 from tests.client import client_of
 from tests.security.conftest import UNLIMITED
 from tests.security.looking import Row
-from tests.security.people import NORTH, SOUTH, Principal, principal, uid, user_id
+from tests.security.people import NORTH, SOUTH, principal, uid, user_id
 
 STATE = "organization { id name timezone updatedAt }"
 
@@ -53,11 +53,11 @@ async def test_an_admin_of_one_organization_changes_nothing_of_another_one(house
     assert found.refusals == [("FORBIDDEN", None)]
 
 
-@pytest.mark.parametrize("who", [ANA, OLGA, DAVE, SERVICE], ids=str)
-async def test_only_an_admin_changes_the_organization(house: House, who: Principal) -> None:
-    given = [{"name": "Mine"}, {"timezone": "Nowhere"}, {"name": None}, {}]
-    found = await refused_alike(house, who, "updateOrganization", STATE, *given)
-    assert (found.refusals, found["organization"]) == ([("FORBIDDEN", None)], None)
+async def test_only_an_admin_changes_the_organization(house: House) -> None:
+    given: list[dict[str, Any]] = [{"name": "Mine"}, {"timezone": "Nowhere"}, {"name": None}, {}]
+    for who in (ANA, OLGA, DAVE, SERVICE):
+        found = await refused_alike(house, who, "updateOrganization", STATE, *given)
+        assert (str(who), found.refusals, found["organization"]) == (str(who), [("FORBIDDEN", None)], None)
 
 
 # ── what ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -101,20 +101,17 @@ async def test_nothing_or_what_is_so_already_changes_nothing(house: House) -> No
     assert await hashes(house) == same
 
 
-@pytest.mark.parametrize(
-    ("given", "refusal"),
-    [
-        ({"name": None}, ("INVALID", ["name"])),
-        ({"name": " \t"}, ("INVALID", ["name"])),
-        ({"name": "x" * 256}, ("PAYLOAD_TOO_LARGE", ["name"])),
-        ({"name": "Good", "timezone": "Mars/Base"}, ("INVALID", ["timezone"])),
-    ],
-)
-async def test_a_name_that_cannot_be_is_refused_and_takes_the_rest_with_it(
-    house: House, given: dict[str, Any], refusal: tuple[str, list[str]]
-) -> None:
-    found = await refused_alike(house, CAROL, "updateOrganization", STATE, given)
-    assert (found.refusals, found["organization"]) == ([refusal], None)
+async def test_a_name_that_cannot_be_is_refused_and_what_cannot_be_takes_the_rest_with_it(house: House) -> None:
+    bad: list[tuple[dict[str, Any], str, str]] = [
+        ({"name": None}, "INVALID", "name"),
+        ({"name": " \t"}, "INVALID", "name"),
+        ({"name": "x" * 256}, "PAYLOAD_TOO_LARGE", "name"),
+        ({"name": None, "timezone": "UTC"}, "INVALID", "name"),
+        ({"name": "Good", "timezone": "Mars/Base"}, "INVALID", "timezone"),
+    ]
+    for given, code, path in bad:
+        found = await refused_alike(house, CAROL, "updateOrganization", STATE, given)
+        assert (found.refusals, found["organization"]) == ([(code, [path])], None)
 
 
 # What PostgreSQL or Python alone would take: abbreviations, POSIX rules, other cases, folders, files, the machine's own.
@@ -126,26 +123,29 @@ NO_ZONES = [
 
 
 async def test_only_names_of_the_iana_list_are_zones(house: House) -> None:
-    found = await refused_alike(house, CAROL, "updateOrganization", STATE, *({"timezone": zone} for zone in NO_ZONES))
-    assert (found.refusals, found["organization"]) == ([("INVALID", ["timezone"])], None)
-
-
-@pytest.mark.parametrize("text", ["a\0", "\ud800"])
-@pytest.mark.parametrize("name", ["name", "timezone"])
-async def test_a_text_that_cannot_be_stored_is_bad_input(house: House, name: str, text: str) -> None:
     before = await hashes(house)
-    answer = await asked(house.client, CAROL, "updateOrganization", STATE, {name: text})
-    assert answer.codes == ["BAD_USER_INPUT"]
+    for zone in NO_ZONES:
+        found = await change(house, CAROL, "updateOrganization", STATE, timezone=zone)
+        assert (zone, found.refusals, found["organization"]) == (zone, [("INVALID", ["timezone"])], None)
     assert await hashes(house) == before
 
 
-@pytest.mark.parametrize("zone", ["UTC", "Etc/GMT+12", "America/Argentina/Buenos_Aires", "Pacific/Kiritimati", "EST5EDT"])
-async def test_a_zone_that_is_taken_can_be_read_with_every_budget_in_it(house: House, zone: str) -> None:
+async def test_a_text_that_cannot_be_stored_is_bad_input(house: House) -> None:
+    before = await hashes(house)
+    for name in ("name", "timezone"):
+        assert (await asked(house.client, CAROL, "updateOrganization", STATE, {name: "a\0"})).codes == [
+            "BAD_USER_INPUT"
+        ]
+    assert await hashes(house) == before
+
+
+async def test_a_zone_that_is_taken_can_be_read_with_every_budget_in_it(house: House) -> None:
     budgets = "organization { timezone budgets { timezone resetsAt windowStart } }"
-    found = await change(house, CAROL, "updateOrganization", budgets, timezone=zone)
-    assert {each["timezone"] for each in found["organization"]["budgets"]} == {zone}
-    settings = await house.client.ask("{ viewer { aiSettings { lastResetDate } } }", CAROL.who)
-    assert settings.data["viewer"]["aiSettings"]["lastResetDate"]
+    for zone in ("UTC", "Etc/GMT+12", "America/Argentina/Buenos_Aires", "Pacific/Kiritimati", "Asia/Kathmandu"):
+        found = await change(house, CAROL, "updateOrganization", budgets, timezone=zone)
+        assert {each["timezone"] for each in found["organization"]["budgets"]} == {zone}
+        settings = await house.client.ask("{ viewer { aiSettings { lastResetDate } } }", CAROL.who)
+        assert settings.data["viewer"]["aiSettings"]["lastResetDate"]
 
 
 # ── meanwhile ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -158,13 +158,15 @@ async def test_a_stale_change_is_a_conflict_that_shows_what_is_there(house: Hous
     assert done["organization"]["name"] == before["name"]
     assert await hashes(house) == same
     seen = done["organization"]["updatedAt"]
-    assert (await change(house, CAROL, "updateOrganization", STATE, name="In time", expectedUpdatedAt=seen)).refusals == []
+    assert (
+        await change(house, CAROL, "updateOrganization", STATE, name="In time", expectedUpdatedAt=seen)
+    ).refusals == []
     for expected in ({"expectedUpdatedAt": None}, {}):
         assert (await change(house, CAROL, "updateOrganization", name="Whatever", **expected)).refusals == []
 
 
 async def test_of_many_editors_of_the_same_state_one_wins(house: House) -> None:
-    for _ in range(5):
+    for _ in range(3):
         seen, since = stamp((await organization(house))["updated_at"]), await head(house)
         done = await asyncio.gather(
             *(
@@ -189,7 +191,9 @@ EARLIER, LATER = "Asia/Tokyo", "America/Chicago"
 
 async def use(house: House, count: int) -> None:
     """Ben's requests of the day's window, whenever it began."""
-    sql = "UPDATE app.usage_budgets SET used = $1 WHERE subject_id = $2 AND metric = 'REQUESTS' AND budget_window = 'DAY'"
+    sql = (
+        "UPDATE app.usage_budgets SET used = $1 WHERE subject_id = $2 AND metric = 'REQUESTS' AND budget_window = 'DAY'"
+    )
     await run(house, sql, count, user_id(NORTH, "ben"))
 
 

@@ -28,6 +28,10 @@ def encoded(key: bytes) -> str:
     return base64.b64encode(key).decode()
 
 
+def changed_in(sealed: Sealed, name: str, value: bytes) -> Sealed:
+    return replace(sealed, ciphertext=value) if name == "ciphertext" else replace(sealed, wrapped_key=value)
+
+
 # ── moved, changed, or with another key: closed ──────────────────────────────────────────────────────────────────────
 @pytest.mark.parametrize(
     "elsewhere",
@@ -62,11 +66,13 @@ def test_no_byte_can_be_changed_and_none_be_missing_or_added() -> None:
     sealed = RING.seal(SECRET, ADDRESS)
     for name in ("ciphertext", "wrapped_key"):
         whole: bytes = getattr(sealed, name)
-        changed = [whole[:at] + bytes([whole[at] ^ 1 << bit]) + whole[at + 1 :] for at in range(len(whole)) for bit in (0, 7)]
+        changed = [
+            whole[:at] + bytes([whole[at] ^ 1 << bit]) + whole[at + 1 :] for at in range(len(whole)) for bit in (0, 7)
+        ]
         changed += [whole[:at] for at in range(len(whole))] + [whole + b"\0", b"\0" + whole, whole + whole]
         for bad in changed:
             with pytest.raises(UnopenableError):
-                RING.open(replace(sealed, **{name: bad}), ADDRESS)
+                RING.open(changed_in(sealed, name, bad), ADDRESS)
 
 
 def test_another_key_opens_nothing_by_whatever_name() -> None:
@@ -114,7 +120,7 @@ def test_what_a_row_is_bound_to_is_length_prefixed() -> None:
     assert ADDRESS.aad() == b"".join(struct.pack(">i", len(part)) + part for part in parts)
 
 
-@given(st.text(st.characters(exclude_categories=("Cs",)), min_size=1))
+@given(st.text(st.characters(codec="utf-8"), min_size=1))
 def test_any_text_comes_back_as_it_was(secret: str) -> None:
     assert RING.open(RING.seal(secret, ADDRESS), ADDRESS) == secret
 
@@ -134,7 +140,7 @@ def test_where_openssl_lacks_siv_gcm_seals_and_rows_say_so(monkeypatch: pytest.M
 
     monkeypatch.setattr(crypto, "AESGCMSIV", absent)
     assert crypto._best_algorithm() == 2
-    monkeypatch.setitem(crypto._CIPHERS, 1, absent)  # type: ignore[arg-type]
+    monkeypatch.setitem(crypto._CIPHERS, 1, absent)
     with pytest.raises(UnopenableError):
         RING.open(with_siv, ADDRESS)
 
@@ -150,7 +156,8 @@ def test_equal_keys_are_known_inside_one_organization_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("secret", "hint"), [("a", ""), ("12345678901", ""), ("123456789012", "9012"), (SECRET, "6789"), ("ключ" * 3, "ключ")]
+    ("secret", "hint"),
+    [("a", ""), ("12345678901", ""), ("123456789012", "9012"), (SECRET, "6789"), ("ключ" * 3, "ключ")],
 )
 def test_a_hint_is_four_characters_and_of_a_short_key_none(secret: str, hint: str) -> None:
     assert hint_of(secret) == hint

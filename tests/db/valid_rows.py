@@ -153,7 +153,13 @@ ROWS: dict[str, dict[str, Any]] = {
         "hash": HASH,
     },
     "audit_payloads": {"event_id": THING, "salt": b"s" * 32, "payload": b"{}"},
-    "audit_checkpoints": {"tree_size": 1, "root_hash": HASH, "note": "minutebook\n1\n", "key_id": "k1"},
+    "audit_checkpoints": {
+        "tree_size": 1,
+        "root_hash": HASH,
+        "subtrees": b"",
+        "note": "minutebook\n1\n",
+        "key_id": "k1",
+    },
     "idempotency_keys": {"actor_id": ANA, "key": "k", "request_hash": HASH, "expires_at": NOW},
 }
 

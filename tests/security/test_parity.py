@@ -27,8 +27,14 @@ from tests.security.routes import TYPES
 from tests.security.views import Many, One, Route
 
 each_principal = pytest.mark.parametrize("who", PRINCIPALS, ids=str)
-# Reached through a test of its own: the fields `sources` and what the root answers.
-ELSEWHERE = {"Message.sources", "Query.node", "Query.nodes", *(f"Query.{name}" for name in ROOTS)}
+# Reached through tests of their own: the field `sources`, proofs (tests/api/test_audit_proof.py) and what the root answers.
+ELSEWHERE = {
+    "Message.sources",
+    "Query.auditProof",
+    "Query.node",
+    "Query.nodes",
+    *(f"Query.{name}" for name in ROOTS),
+}
 
 
 # ── nothing is left out ──────────────────────────────────────────────────────────────────────────────────────────────

@@ -37,7 +37,8 @@ class Homes:
 async def homes(template: Urls, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Homes]:
     """Two databases of this file's own."""
     async with AsyncExitStack() as stack:
-        clients, places = [], []
+        clients: list[Client] = []
+        places: list[Urls] = []
         for times in (1, 10):
             urls = await stack.enter_async_context(clone(template))
             await plant(urls, times=times)
@@ -50,7 +51,7 @@ async def homes(template: Urls, tmp_path_factory: pytest.TempPathFactory) -> Asy
             home = tmp_path_factory.mktemp("changes")
             clients.append(await stack.enter_async_context(client_of(urls, home, EMBEDDER="none")))
             places.append(urls)
-        yield Homes(*clients, places[0])
+        yield Homes(clients[0], clients[1], places[0])
 
 
 def codes(answer: Answer) -> list[str]:

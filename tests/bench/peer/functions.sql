@@ -8,7 +8,7 @@ LANGUAGE sql STABLE AS $$
   WHERE i.organization_id = nullif(current_setting('app.organization_id', true), '')::uuid
     AND i.severity = ANY (severities) AND NOT i.is_dismissed AND (i.expires_at IS NULL OR i.expires_at > now())
 $$;
-COMMENT ON FUNCTION peer.open_insights(text[]) IS '@sortable';
+COMMENT ON FUNCTION peer.open_insights(text[]) IS '@behavior +orderBy +order +resource:connection:backwards';
 
 CREATE OR REPLACE FUNCTION peer.open_insight_facets(severities text[])
 RETURNS TABLE (dimension text, value text, count bigint) LANGUAGE sql STABLE AS $$

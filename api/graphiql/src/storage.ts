@@ -1,0 +1,53 @@
+// What GraphiQL may keep in the browser: its looks, and operations without headers. GraphiQL's history keeps headers
+// whatever it is told, and an operation that takes a `Secret` has one in its variables: neither reaches the disk.
+
+import type { Storage } from "@graphiql/toolkit";
+
+const PREFIX = "graphiql:";
+const LOOKS = /^graphiql:(theme|visiblePlugin|\w*[fF]lex|docExplorer\w*|pluginPane\w*)$/;
+const SECRET = /\bSecret\b|\bsetProviderKey\b|\bauthorization\b/i;
+
+interface Operation {
+  query?: string | null;
+  variables?: string | null;
+}
+
+function clean<Item extends Operation>(items: Item[]): Item[] {
+  return items
+    .filter((item) => !SECRET.test(`${item.query ?? ""} ${item.variables ?? ""}`))
+    .map((item) => ({ ...item, headers: null, response: null }));
+}
+
+function kept(key: string, value: string): string | null {
+  if (LOOKS.test(key)) return value;
+  if (key !== "graphiql:tabState" && key !== "graphiql:queries" && key !== "graphiql:favorites") return null;
+  const parsed = JSON.parse(value);
+  const list = key === "graphiql:tabState" ? "tabs" : key.slice(PREFIX.length);
+  const items = clean(parsed[list] ?? []);
+  if (list !== "tabs") return JSON.stringify({ [list]: items });
+  const activeTabIndex = Math.min(parsed.activeTabIndex, Math.max(items.length - 1, 0));
+  return items.length ? JSON.stringify({ tabs: items, activeTabIndex }) : null;
+}
+
+function ours(): string[] {
+  return Object.keys(localStorage).filter((key) => key.startsWith(PREFIX));
+}
+
+export const storage: Storage = {
+  getItem: (key) => localStorage.getItem(key),
+  removeItem: (key) => localStorage.removeItem(key),
+  setItem: (key, value) => {
+    const text = kept(key, value);
+    if (text === null) localStorage.removeItem(key);
+    else localStorage.setItem(key, text);
+  },
+  get length() {
+    return ours().length;
+  },
+  clear: () => ours().forEach((key) => localStorage.removeItem(key)),
+};
+
+/** Whether this browser has been here before: then its own tabs come back instead of the prefilled ones. */
+export function hasTabs(): boolean {
+  return storage.getItem("graphiql:tabState") !== null;
+}
