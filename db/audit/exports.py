@@ -113,7 +113,8 @@ async def extent(connection: Connection, organization_id: str, first: int | None
         pruned,
         row["pruned_hash"],
     )
-    if not pruned < found.first <= found.last + 1 or found.last > end:
+    is_empty = end == pruned and first is None and last is None
+    if not is_empty and not pruned < found.first <= found.last <= end:
         raise RangeError(f"the chain has events {pruned + 1} to {end}")
     return found
 

@@ -18,6 +18,7 @@ COMMANDS = {
     "organization",
     "member",
     "maintain",
+    "audit",
     "keys",
     "schema",
     "doctor",

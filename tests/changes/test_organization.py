@@ -4,9 +4,11 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pytest
 
+from api.changes import organization as changes
 from api.node import global_id
 from tests.changes.changing import (
     ANA,
@@ -130,6 +132,22 @@ async def test_only_names_of_the_iana_list_are_zones(house: House) -> None:
     assert await hashes(house) == before
 
 
+async def test_a_zone_that_python_does_not_know_is_refused_although_postgresql_does(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their lists are of different years: a zone that one side cannot compute in would fail every later read."""
+
+    def older(name: str) -> ZoneInfo:
+        if name == "Asia/Tokyo":
+            raise ZoneInfoNotFoundError(name)
+        return ZoneInfo(name)
+
+    monkeypatch.setattr(changes, "ZoneInfo", older)
+    found = await refused_alike(house, CAROL, "updateOrganization", STATE, {"timezone": "Asia/Tokyo"})
+    assert found.refusals == [("INVALID", ["timezone"])]
+    assert (await change(house, CAROL, "updateOrganization", STATE, timezone="Asia/Seoul")).refusals == []
+
+
 async def test_a_text_that_cannot_be_stored_is_bad_input(house: House) -> None:
     before = await hashes(house)
     for name in ("name", "timezone"):
@@ -161,7 +179,8 @@ async def test_a_stale_change_is_a_conflict_that_shows_what_is_there(house: Hous
     assert (
         await change(house, CAROL, "updateOrganization", STATE, name="In time", expectedUpdatedAt=seen)
     ).refusals == []
-    for expected in ({"expectedUpdatedAt": None}, {}):
+    either: list[dict[str, Any]] = [{"expectedUpdatedAt": None}, {}]
+    for expected in either:
         assert (await change(house, CAROL, "updateOrganization", name="Whatever", **expected)).refusals == []
 
 
