@@ -43,7 +43,9 @@ _APPEND: Final = "SELECT seq FROM app.audit_append($1::jsonb)"
     description="Do it once: a repeat with this key within 24 hours has no further effect and gives an equal answer.",
 )
 def idempotent(
-    key: Annotated[str, strawberry.argument(description="Chosen by the client for this one change; 1 to 255 characters.")],
+    key: Annotated[
+        str, strawberry.argument(description="Chosen by the client for this one change; 1 to 255 characters.")
+    ],
 ) -> None:
     """Read by `changed`; there is nothing to do to a value."""
 
@@ -183,10 +185,12 @@ async def _claimed(session: Session, claim: _Claim) -> Done | None:
 
 
 def _claim_of(info: Info, given: object) -> _Claim | None:
-    raw = info._raw_info  # noqa: SLF001 - Strawberry does not pass operation directives on
+    raw = info._raw_info
     definition = raw.schema.get_directive("idempotent")
     # A field may be selected several times, and any of its selections may carry the key.
-    given_values = [get_directive_values(definition, node, raw.variable_values) for node in raw.field_nodes if definition]
+    given_values = [
+        get_directive_values(definition, node, raw.variable_values) for node in raw.field_nodes if definition
+    ]
     keys = {values["key"] for values in given_values if values}
     if not keys:
         return None

@@ -129,9 +129,7 @@ def _personas(settings: Settings) -> list[dict[str, str]]:
         home = {"organization": organization.name}
         for person in organization.people:
             token = mint(secret, subject=person.slug, audience=OWN_AUDIENCE, ttl_s=DAY_S)
-            found.append(
-                {"name": person.slug, "displayName": person.name, "role": person.role, "token": token, **home}
-            )
+            found.append({"name": person.slug, "displayName": person.name, "role": person.role, "token": token, **home})
         if len(organization.people) > 1:
             token = mint(
                 secret,

@@ -71,7 +71,7 @@ class NodeQuery:
     async def node(
         self,
         info: Info,
-        id: Annotated[strawberry.ID, strawberry.argument(description="A global id.")],  # noqa: A002 - the wire's name
+        id: Annotated[strawberry.ID, strawberry.argument(description="A global id.")],
     ) -> Node | None:
         return await registry.load_global(info.context, id)
 

@@ -109,6 +109,8 @@ async def client_of(
     app = create_app(settings, urls, clock=clock, watch=seen.append)
     async with (
         _started(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app=cast("Any", app)), base_url="http://minutebook.test") as http,
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(app=cast("Any", app)), base_url="http://minutebook.test"
+        ) as http,
     ):
         yield Client(http, settings, seen)

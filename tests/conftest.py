@@ -15,7 +15,6 @@ from db.migrate import upgrade
 from tests.client import Client, client_of
 from tests.databases import clone
 
-
 MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made inside
 ROOM = 2 * 1024**3
 

@@ -81,7 +81,7 @@ class AiSettingsMutation:
     async def set_preferred_provider(
         self,
         info: Info,
-        input: Annotated[SetPreferredProviderInput, strawberry.argument(description="What to choose.")],  # noqa: A002 - the wire's name
+        input: Annotated[SetPreferredProviderInput, strawberry.argument(description="What to choose.")],
     ) -> SetPreferredProviderPayload:
         done = await changed(info, input, lambda change: _set_provider(change, input))
         return SetPreferredProviderPayload(done=done, user_errors=done.errors)
@@ -92,7 +92,7 @@ class AiSettingsMutation:
     async def set_user_tier(
         self,
         info: Info,
-        input: Annotated[SetUserTierInput, strawberry.argument(description="Whose plan, and which.")],  # noqa: A002 - the wire's name
+        input: Annotated[SetUserTierInput, strawberry.argument(description="Whose plan, and which.")],
     ) -> SetUserTierPayload:
         done = await changed(info, input, lambda change: _set_tier(change, input))
         return SetUserTierPayload(done=done, user_errors=done.errors)

@@ -79,7 +79,7 @@ class BudgetMutation:
     async def set_budget_limit(
         self,
         info: Info,
-        input: Annotated[SetBudgetLimitInput, strawberry.argument(description="Which budget, how much.")],  # noqa: A002 - the wire's name
+        input: Annotated[SetBudgetLimitInput, strawberry.argument(description="Which budget, how much.")],
     ) -> SetBudgetLimitPayload:
         done = await changed(info, input, lambda change: _set_limit(change, input))
         return SetBudgetLimitPayload(done=done, user_errors=done.errors)

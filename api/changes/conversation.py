@@ -71,7 +71,9 @@ class CreateConversationPayload(MutationPayload):
         return await by_id(info.context, conversation.ANY_STATE, self.done.ids.get("conversation"))
 
 
-@strawberry.type(description="The conversation as it is after the change, or as it is instead where there was a CONFLICT.")
+@strawberry.type(
+    description="The conversation as it is after the change, or as it is instead where there was a CONFLICT."
+)
 class UpdateConversationPayload(CreateConversationPayload):
     pass
 
@@ -154,9 +156,7 @@ def _update(names: tuple[str, ...], change: Change) -> Executable:
 async def _set(change: Change, database_id: str, **values: Any) -> None:
     names = tuple(sorted(values))
     binds = {f"new_{name}": value for name, value in values.items()}
-    await change.session.fetch(
-        ("update_conversation", names), lambda: _update(names, change), id=database_id, **binds
-    )
+    await change.session.fetch(("update_conversation", names), lambda: _update(names, change), id=database_id, **binds)
 
 
 async def _change(change: Change, given: UpdateConversationInput) -> dict[str, Any]:
@@ -236,7 +236,9 @@ class ConversationMutation:
 
     @strawberry.mutation(description="Restore a deleted conversation.")
     async def restore_conversation(
-        self, info: Info, input: Annotated[RestoreConversationInput, strawberry.argument(description="What to restore.")]
+        self,
+        info: Info,
+        input: Annotated[RestoreConversationInput, strawberry.argument(description="What to restore.")],
     ) -> RestoreConversationPayload:
         done = await changed(info, input, lambda change: _restore(change, input))
         return RestoreConversationPayload(done=done, user_errors=done.errors)

@@ -99,7 +99,7 @@ class OrganizationMutation:
     async def update_organization(
         self,
         info: Info,
-        input: Annotated[UpdateOrganizationInput, strawberry.argument(description="What to change.")],  # noqa: A002 - the wire's name
+        input: Annotated[UpdateOrganizationInput, strawberry.argument(description="What to change.")],
     ) -> UpdateOrganizationPayload:
         done = await changed(info, input, lambda change: _change(change, input))
         return UpdateOrganizationPayload(done=done, user_errors=done.errors)

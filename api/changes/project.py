@@ -69,7 +69,7 @@ class ProjectMutation:
     async def upsert_project(
         self,
         info: Info,
-        input: Annotated[UpsertProjectInput, strawberry.argument(description="The project.")],  # noqa: A002 - the wire's name
+        input: Annotated[UpsertProjectInput, strawberry.argument(description="The project.")],
     ) -> UpsertProjectPayload:
         done = await changed(info, input, lambda change: _upsert(change, input))
         return UpsertProjectPayload(done=done, user_errors=done.errors)

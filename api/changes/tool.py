@@ -96,7 +96,7 @@ class ToolMutation:
     async def upsert_tool(
         self,
         info: Info,
-        input: Annotated[UpsertToolInput, strawberry.argument(description="The tool.")],  # noqa: A002 - the wire's name
+        input: Annotated[UpsertToolInput, strawberry.argument(description="The tool.")],
     ) -> UpsertToolPayload:
         done = await changed(info, input, lambda change: _upsert(change, input))
         return UpsertToolPayload(done=done, user_errors=done.errors)

@@ -9,7 +9,7 @@ import strawberry
 from sqlalchemy import ColumnElement, FromClause, Select, and_, any_, bindparam, func, literal, select, true
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from api.connection import After, Before, Connection, First, Last, Listing, Order, Page, root_page
+from api.connection import After, Before, Connection, First, Last, Listing, Order, Page
 from api.context import Context, Info
 from api.entities import budget
 from api.entities import user as users
@@ -18,6 +18,7 @@ from api.filters import Where, present
 from api.loader import Batch
 from api.loaders import by_id, to_one
 from api.node import Node, Source
+from api.paging import root_page
 from api.scalars import BigInt, Date, DateTime
 from db import mirror, models
 from db.types import BudgetWindow, Provider, Role, Tier

@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger, ColumnElement, Select, Text, any_, bindparam,
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from api import registry
-from api.connection import After, Before, Connection, First, Last, Listing, Order, Page, readable, root_page
+from api.connection import After, Before, Connection, First, Last, Listing, Order, Page
 from api.context import Context, Info
 from api.entities import user as users
 from api.entities.references import User
@@ -23,6 +23,7 @@ from api.filters import DateTimeFilter, Where, present
 from api.loader import Batch
 from api.loaders import to_one
 from api.node import Node, Source, parse_id
+from api.paging import readable, root_page
 from api.payloads import Beside
 from api.scalars import JSON, UUID, BigInt, DateTime, clean_text
 from db import mirror, models
@@ -177,7 +178,7 @@ class AuditEventQuery:
         after: After = strawberry.UNSET,
         last: Last = strawberry.UNSET,
         before: Before = strawberry.UNSET,
-        filter: FilterArgument = strawberry.UNSET,  # noqa: A002 - the wire's name
+        filter: FilterArgument = strawberry.UNSET,
     ) -> Connection[AuditEvent] | None:
         where = filter.where() if filter else Where()
         return await root_page(info, Connection, LISTING, Page.of(first, after, last, before), where)

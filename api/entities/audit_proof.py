@@ -10,11 +10,11 @@ import strawberry
 from sqlalchemy import BigInteger, Select, bindparam, func, literal_column, or_, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
-from api.connection import readable
 from api.context import Context, Info
 from api.entities.audit_event import SOURCE, AuditEvent
 from api.loaders import by_id
 from api.node import id_of
+from api.paging import readable
 from api.scalars import BigInt
 from audit_verifier.merkle import BLOCK, KnownTree, needed_leaves
 from db import mirror, models
@@ -88,7 +88,7 @@ def _latest(role: Role) -> Callable[[], Select[Any]]:
 
     def build() -> Select[Any]:
         earlier = K.alias("earlier")
-        in_order = aggregate_order_by(literal_column("''::bytea"), earlier.c.tree_size.asc())
+        in_order: Any = aggregate_order_by(literal_column("''::bytea"), earlier.c.tree_size.asc())
         blocks = (
             select(func.string_agg(earlier.c.subtrees, in_order))
             .where(mirror.where(role, earlier), earlier.c.tree_size <= K.c.tree_size)

@@ -5,11 +5,12 @@ from typing import Annotated, Any
 import strawberry
 from sqlalchemy import ColumnElement, Select, bindparam, func, select
 
-from api.connection import After, Before, Connection, First, Last, Listing, Order, Page, readable, root_page
+from api.connection import After, Before, Connection, First, Last, Listing, Order, Page
 from api.context import Info
 from api.errors import ForbiddenError
 from api.filters import StringFilter, Where, present
 from api.node import Node, Source
+from api.paging import readable, root_page
 from api.scalars import BigInt, DateTime, Money
 from db import mirror, models
 from db.types import Role

@@ -5,13 +5,14 @@ from typing import Annotated
 
 import strawberry
 
-from api.connection import After, Before, Connection, First, Last, Listing, Order, Page, root_page
+from api.connection import After, Before, Connection, First, Last, Listing, Order, Page
 from api.context import Info
 from api.entities import user as users
 from api.entities.references import User
 from api.filters import DateTimeFilter, Where, present
 from api.loaders import to_one
 from api.node import Node, Source
+from api.paging import root_page
 from api.scalars import JSON, UUID, DateTime
 from api.windows import list_window
 from db import models
@@ -78,7 +79,7 @@ class ContentSearchQuery:
         after: After = strawberry.UNSET,
         last: Last = strawberry.UNSET,
         before: Before = strawberry.UNSET,
-        filter: FilterArgument = strawberry.UNSET,  # noqa: A002 - the wire's name
+        filter: FilterArgument = strawberry.UNSET,
     ) -> Connection[ContentSearch] | None:
         where = where_of(filter or None, info.context.now)
         return await root_page(info, Connection, LISTING, Page.of(first, after, last, before), where)

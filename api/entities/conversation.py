@@ -8,7 +8,7 @@ import strawberry
 from sqlalchemy import ColumnElement, Select, Text, any_, bindparam, cast, exists, func, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 
-from api.connection import After, Before, Connection, First, Last, Listing, Order, Page, child_pages, root_page, to_many
+from api.connection import After, Before, Connection, First, Last, Listing, Order, Page
 from api.context import Context, Info
 from api.entities import interaction, message, project, tool_call
 from api.entities import user as users
@@ -19,6 +19,7 @@ from api.filters import DateTimeFilter, StringFilter, Where, limited, present
 from api.loader import Batch
 from api.loaders import to_one
 from api.node import Node, Source
+from api.paging import child_pages, root_page, to_many
 from api.scalars import JSON, UUID, BigInt, DateTime, Money, clean_text
 from db import mirror, models
 from db.types import Role
@@ -89,7 +90,7 @@ class Conversation(Node):
         after: After = strawberry.UNSET,
         last: Last = strawberry.UNSET,
         before: Before = strawberry.UNSET,
-        filter: "message.FilterArgument" = strawberry.UNSET,  # noqa: A002 - the wire's name
+        filter: "message.FilterArgument" = strawberry.UNSET,
     ) -> list[Connection[Message]]:
         where = filter.where() if filter else None
         page = Page.of(first, after, last, before)
@@ -237,7 +238,7 @@ class ConversationQuery:
         after: After = strawberry.UNSET,
         last: Last = strawberry.UNSET,
         before: Before = strawberry.UNSET,
-        filter: FilterArgument = strawberry.UNSET,  # noqa: A002 - the wire's name
+        filter: FilterArgument = strawberry.UNSET,
         order_by: OrderArgument = strawberry.UNSET,
     ) -> Connection[Conversation] | None:
         where = where_of(filter or None, info.context.actor.role)

@@ -6,7 +6,7 @@ import strawberry
 from sqlalchemy import Select, any_, bindparam
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from api.connection import After, Before, Connection, First, Last, Listing, Order, Page, root_page, to_many
+from api.connection import After, Before, Connection, First, Last, Listing, Order, Page
 from api.context import Context, Info
 from api.entities import project
 from api.entities.references import Project
@@ -16,6 +16,7 @@ from api.filters import StringFilter, Where, present
 from api.loader import Batch
 from api.loaders import to_one
 from api.node import Node, Source
+from api.paging import root_page, to_many
 from api.scalars import JSON, UUID, DateTime
 from db import mirror, models
 from db.types import ContentType
@@ -141,7 +142,7 @@ class DocumentQuery:
         after: After = strawberry.UNSET,
         last: Last = strawberry.UNSET,
         before: Before = strawberry.UNSET,
-        filter: Annotated[  # noqa: A002 - the wire's name
+        filter: Annotated[
             DocumentFilter | None, strawberry.argument(description="Which documents.")
         ] = strawberry.UNSET,
     ) -> Connection[Document] | None:

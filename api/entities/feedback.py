@@ -7,7 +7,7 @@ from typing import Annotated
 import strawberry
 from sqlalchemy import bindparam
 
-from api.connection import After, Before, Connection, First, Last, Listing, Order, Page, root_page
+from api.connection import After, Before, Connection, First, Last, Listing, Order, Page
 from api.context import Info
 from api.entities import message
 from api.entities import user as users
@@ -16,6 +16,7 @@ from api.enums import described
 from api.filters import DateTimeFilter, Where, present
 from api.loaders import to_one
 from api.node import Node, Source
+from api.paging import root_page
 from api.scalars import UUID, DateTime
 from db import models
 
@@ -79,7 +80,7 @@ class FeedbackQuery:
         after: After = strawberry.UNSET,
         last: Last = strawberry.UNSET,
         before: Before = strawberry.UNSET,
-        filter: Annotated[FeedbackFilter | None, strawberry.argument(description="Which feedback.")] = strawberry.UNSET,  # noqa: A002 - the wire's name
+        filter: Annotated[FeedbackFilter | None, strawberry.argument(description="Which feedback.")] = strawberry.UNSET,
     ) -> Connection[Feedback] | None:
         where = filter.where() if filter else Where()
         return await root_page(info, Connection, LISTING, Page.of(first, after, last, before), where)

@@ -9,7 +9,7 @@ from sqlalchemy import DateTime as SqlDateTime
 from sqlalchemy import Select, any_, bindparam, cast, func, literal, null, or_, select, union_all
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from api.connection import After, Before, Connection, First, Last, Listing, Order, Page, child_pages, root_page
+from api.connection import After, Before, Connection, First, Last, Listing, Order, Page
 from api.context import Context, Info
 from api.entities import project
 from api.entities import user as users
@@ -19,6 +19,7 @@ from api.filters import DateTimeFilter, Where, present
 from api.loader import Batch
 from api.loaders import to_one
 from api.node import Node, Source
+from api.paging import child_pages, root_page
 from api.scalars import JSON, UUID, DateTime
 from db import mirror, models
 from db.types import InsightType, Severity
@@ -220,7 +221,7 @@ class InsightQuery:
         after: After = strawberry.UNSET,
         last: Last = strawberry.UNSET,
         before: Before = strawberry.UNSET,
-        filter: FilterArgument = strawberry.UNSET,  # noqa: A002 - the wire's name
+        filter: FilterArgument = strawberry.UNSET,
         order_by: OrderArgument = strawberry.UNSET,
     ) -> InsightConnection | None:
         where = where_of(filter or None)

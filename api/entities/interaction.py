@@ -8,7 +8,7 @@ from typing import Annotated, Final
 import strawberry
 from sqlalchemy import Integer, bindparam, func
 
-from api.connection import After, Before, Connection, First, Last, Listing, Order, Page, root_page, to_many
+from api.connection import After, Before, Connection, First, Last, Listing, Order, Page
 from api.context import Context, Info
 from api.entities import conversation as conversations
 from api.entities import message as messages
@@ -21,6 +21,7 @@ from api.execution import batched
 from api.filters import LIST_RANGE, StringFilter, TimeRange, Where, checked_range, present
 from api.loaders import to_one
 from api.node import Node, Source
+from api.paging import root_page, to_many
 from api.payloads import Beside
 from api.scalars import JSON, UUID, BigInt, DateTime, IPAddress, Money, clean_text
 from api.windows import elapsed_ms
@@ -217,7 +218,7 @@ class InteractionQuery:
         last: Last = strawberry.UNSET,
         before: Before = strawberry.UNSET,
         *,
-        filter: FilterArgument,  # noqa: A002 - the wire's name
+        filter: FilterArgument,
     ) -> Connection[AiInteraction] | None:
         return await root_page(info, Connection, LISTING, Page.of(first, after, last, before), filter.where())
 
@@ -225,10 +226,10 @@ class InteractionQuery:
     async def ai_metrics(
         self,
         info: Info,
-        range: metrics.RangeArgument,  # noqa: A002 - the wire's name
+        range: metrics.RangeArgument,
         group_by: GroupByArgument = strawberry.UNSET,
         granularity: metrics.GranularityArgument = strawberry.UNSET,
-        filter: MetricFilterArgument = strawberry.UNSET,  # noqa: A002 - the wire's name
+        filter: MetricFilterArgument = strawberry.UNSET,
         limit: metrics.LimitArgument = strawberry.UNSET,
     ) -> metrics.MetricResult | None:
         where = filter.where() if filter else None

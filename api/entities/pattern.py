@@ -5,7 +5,7 @@ from typing import Annotated
 import strawberry
 from sqlalchemy import bindparam
 
-from api.connection import After, Before, Connection, First, Last, Listing, Order, Page, root_page
+from api.connection import After, Before, Connection, First, Last, Listing, Order, Page
 from api.context import Info
 from api.entities import category
 from api.entities.references import Category
@@ -13,6 +13,7 @@ from api.errors import BadUserInputError
 from api.filters import Where, present
 from api.loaders import to_one
 from api.node import Node, Source
+from api.paging import root_page
 from api.scalars import JSON, UUID, DateTime
 from db import models
 from db.types import PatternType
@@ -70,7 +71,7 @@ class PatternQuery:
         after: After = strawberry.UNSET,
         last: Last = strawberry.UNSET,
         before: Before = strawberry.UNSET,
-        filter: Annotated[PatternFilter | None, strawberry.argument(description="Which patterns.")] = strawberry.UNSET,  # noqa: A002 - the wire's name
+        filter: Annotated[PatternFilter | None, strawberry.argument(description="Which patterns.")] = strawberry.UNSET,
     ) -> Connection[Pattern] | None:
         where = filter.where() if filter else Where()
         return await root_page(info, Connection, LISTING, Page.of(first, after, last, before), where)

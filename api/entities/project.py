@@ -2,12 +2,13 @@
 
 import strawberry
 
-from api.connection import After, Before, Connection, First, Last, Listing, Order, Page, child_pages, to_many
+from api.connection import After, Before, Connection, First, Last, Listing, Order, Page
 from api.context import Info
 from api.entities import conversation, document, insight
 from api.entities.references import Conversation, Document, InsightConnection
 from api.execution import batched
 from api.node import Node, Source
+from api.paging import child_pages, to_many
 from api.scalars import UUID, DateTime
 from db import models
 
@@ -30,7 +31,7 @@ class Project(Node):
         after: After = strawberry.UNSET,
         last: Last = strawberry.UNSET,
         before: Before = strawberry.UNSET,
-        filter: "insight.FilterArgument" = strawberry.UNSET,  # noqa: A002 - the wire's name
+        filter: "insight.FilterArgument" = strawberry.UNSET,
         order_by: "insight.OrderArgument" = strawberry.UNSET,
     ) -> list[InsightConnection]:
         page = Page.of(first, after, last, before)
@@ -46,7 +47,7 @@ class Project(Node):
         after: After = strawberry.UNSET,
         last: Last = strawberry.UNSET,
         before: Before = strawberry.UNSET,
-        filter: "conversation.FilterArgument" = strawberry.UNSET,  # noqa: A002 - the wire's name
+        filter: "conversation.FilterArgument" = strawberry.UNSET,
         order_by: "conversation.OrderArgument" = strawberry.UNSET,
     ) -> list[Connection[Conversation] | None]:
         where = conversation.where_of(filter or None, info.context.actor.role)

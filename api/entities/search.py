@@ -4,7 +4,7 @@ from typing import Annotated
 
 import strawberry
 
-from api.connection import MAX_PAGE, After, First, Page, PageInfo, readable
+from api.connection import MAX_PAGE, After, First, Page, PageInfo
 from api.context import Context, Info
 from api.entities import document, organization
 from api.entities.references import DocumentChunk
@@ -13,6 +13,7 @@ from api.errors import BadUserInputError
 from api.filters import MAX_VALUES, present
 from api.loaders import by_ids
 from api.node import id_of
+from api.paging import readable
 from api.scalars import Vector
 from db import search
 from db.types import ContentType
@@ -120,7 +121,7 @@ class SearchQuery:
     async def search_documents(
         self,
         info: Info,
-        input: Annotated[DocumentSearchInput, strawberry.argument(description="What to search for.")],  # noqa: A002 - the wire's name
+        input: Annotated[DocumentSearchInput, strawberry.argument(description="What to search for.")],
         first: First = strawberry.UNSET,
         after: After = strawberry.UNSET,
     ) -> DocumentSearchConnection | None:

@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql
 
-from api.connection import After, Before, Connection, First, Last, Listing, Order, Page, readable, root_page
+from api.connection import After, Before, Connection, First, Last, Listing, Order, Page
 from api.context import Info
 from api.entities import audit_event as audit_events
 from api.entities import conversation as conversations
@@ -38,6 +38,7 @@ from api.execution import batched
 from api.filters import MAX_VALUES, METRICS_RANGE, DateTimeFilter, TimeRange, Where, checked_range, present
 from api.loaders import to_one
 from api.node import Node, Source
+from api.paging import readable, root_page
 from api.payloads import Beside
 from api.scalars import JSON, UUID, BigInt, DateTime, clean_text
 from api.windows import elapsed_ms, list_window
@@ -249,13 +250,13 @@ class ToolCallQuery:
         after: After = strawberry.UNSET,
         last: Last = strawberry.UNSET,
         before: Before = strawberry.UNSET,
-        filter: FilterArgument = strawberry.UNSET,  # noqa: A002 - the wire's name
+        filter: FilterArgument = strawberry.UNSET,
     ) -> Connection[ToolCall] | None:
         where = where_of(filter or None, info.context.now)
         return await root_page(info, Connection, listing_of(filter or None), Page.of(first, after, last, before), where)
 
     @strawberry.field(description="How often each tool was called, among the calls that the viewer may see.")
-    async def tool_usage(self, info: Info, range: UsageRange) -> list[ToolUsageRow] | None:  # noqa: A002 - the wire's name
+    async def tool_usage(self, info: Info, range: UsageRange) -> list[ToolUsageRow] | None:
         context = info.context
         readable(context, SOURCE)
         where = Where()

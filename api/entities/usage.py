@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import strawberry
 
-from api.connection import After, Before, Connection, First, Last, Listing, Order, Page, root_page
+from api.connection import After, Before, Connection, First, Last, Listing, Order, Page
 from api.context import Info
 from api.entities import interaction, metrics
 from api.entities import user as users
@@ -15,6 +15,7 @@ from api.errors import ForbiddenError
 from api.filters import LIST_RANGE, METRICS_RANGE, TimeRange, Where, checked_range, limited, present
 from api.loaders import to_one
 from api.node import Node, Source
+from api.paging import root_page
 from api.scalars import BigInt, DateTime, Money
 from db import models
 from db.types import Provider, Role, Tier
@@ -95,7 +96,7 @@ class UsageQuery:
     async def usage_logs(
         self,
         info: Info,
-        filter: Annotated[UsageLogFilter, strawberry.argument(description="Which logs.")],  # noqa: A002 - the wire's name
+        filter: Annotated[UsageLogFilter, strawberry.argument(description="Which logs.")],
         first: First = strawberry.UNSET,
         after: After = strawberry.UNSET,
         last: Last = strawberry.UNSET,
@@ -108,7 +109,7 @@ class UsageQuery:
     async def usage_metrics(
         self,
         info: Info,
-        range: metrics.RangeArgument,  # noqa: A002 - the wire's name
+        range: metrics.RangeArgument,
         group_by: Annotated[
             list[UsageDimension] | None, strawberry.argument(description="Up to three different dimensions.")
         ] = strawberry.UNSET,
@@ -121,7 +122,7 @@ class UsageQuery:
     async def usage_activity(
         self,
         info: Info,
-        range: Annotated[  # noqa: A002 - the wire's name
+        range: Annotated[
             TimeRange | None, strawberry.argument(description="When; all time if not given.")
         ] = strawberry.UNSET,
         limit: Annotated[

@@ -2,13 +2,14 @@
 
 import strawberry
 
-from api.connection import After, Before, Connection, First, Last, Listing, Order, Page, child_pages
+from api.connection import After, Before, Connection, First, Last, Listing, Order, Page
 from api.context import Info
 from api.entities import ai_settings, tool_call
 from api.entities.references import AiSettings, ToolCall
 from api.execution import batched
 from api.loaders import to_one
 from api.node import Node, Source
+from api.paging import child_pages
 from api.scalars import UUID, DateTime
 from db import models
 from db.types import Role
@@ -40,7 +41,7 @@ class User(Node):
         after: After = strawberry.UNSET,
         last: Last = strawberry.UNSET,
         before: Before = strawberry.UNSET,
-        filter: "tool_call.FilterArgument" = strawberry.UNSET,  # noqa: A002 - the wire's name
+        filter: "tool_call.FilterArgument" = strawberry.UNSET,
     ) -> list[Connection[ToolCall] | None]:
         where = tool_call.where_of(filter or None, info.context.now)
         page = Page.of(first, after, last, before)

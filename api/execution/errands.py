@@ -25,7 +25,17 @@ Places = list[tuple[list[Any], int]]
 class Errand:
     """One coroutine, whose result or exception takes the place `at` in `column`. Attributes are named as Task's are."""
 
-    __slots__ = ("__weakref__", "_at", "_cancels", "_column", "_context", "_coroutine", "_fut_waiter", "_must_cancel", "_turns")
+    __slots__ = (
+        "__weakref__",
+        "_at",
+        "_cancels",
+        "_column",
+        "_context",
+        "_coroutine",
+        "_fut_waiter",
+        "_must_cancel",
+        "_turns",
+    )
 
     def __init__(self, coroutine: Coroutine[Any, Any, Any], column: list[Any], at: int) -> None:
         self._coroutine, self._column, self._at = coroutine, column, at

@@ -76,7 +76,10 @@ class Document:
         if root is None:
             return None
         kept = VariableValues(
-            *({name: each[name] for name in self.switches if name in each} for each in (variables.sources, variables.coerced))
+            *(
+                {name: each[name] for name in self.switches if name in each}
+                for each in (variables.sources, variables.coerced)
+            )
         )
         found = collect_fields(self.schema, self.fragments, kept, root, self.operation).grouped_field_set
         if any(details[0].node.name.value in INTROSPECTION for details in found.values()):
@@ -245,7 +248,11 @@ def _walk(nodes: Iterable[graphql.Node]) -> Iterator[graphql.Node]:
         yield node
         for key in node.keys:
             child = getattr(node, key, None)
-            waiting.extend(each for each in (child if isinstance(child, list | tuple) else (child,)) if isinstance(each, graphql.Node))
+            waiting.extend(
+                each
+                for each in (child if isinstance(child, list | tuple) else (child,))
+                if isinstance(each, graphql.Node)
+            )
 
 
 class Plans:
@@ -271,7 +278,9 @@ class Plans:
         return made
 
     def _make(self, ast: graphql.DocumentNode, operation: OperationDefinitionNode) -> Document:
-        definitions = {each.name.value: each for each in ast.definitions if isinstance(each, graphql.FragmentDefinitionNode)}
+        definitions = {
+            each.name.value: each for each in ast.definitions if isinstance(each, graphql.FragmentDefinitionNode)
+        }
         directives = {
             each
             for node in _walk([operation, *definitions.values()])
@@ -293,4 +302,3 @@ class Plans:
         )
         fragments = {name: FragmentDetails(each) for name, each in definitions.items()}
         return Document(self._schema, ast, operation, fragments, definitions, tuple(sorted(used)), is_taken)
-

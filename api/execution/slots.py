@@ -34,7 +34,9 @@ class Group:
 
     __slots__ = ("above", "places", "results", "selection", "slots", "sources")
 
-    def __init__(self, selection: Selection, sources: list[Any], above: "Slot | None", places: list[int] | None) -> None:
+    def __init__(
+        self, selection: Selection, sources: list[Any], above: "Slot | None", places: list[int] | None
+    ) -> None:
         self.selection, self.sources, self.above, self.places = selection, sources, above, places
         self.slots: list[Slot] = []
         self.results: list[Any] = []

@@ -106,7 +106,7 @@ def _node() -> Path:
 
 
 def _npm(node: Path) -> Path:
-    """npm's program beside this Node."""
+    """Npm's program beside this Node."""
     beside = node.parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     elsewhere = shutil.which("npm")
     return beside if beside.is_file() or elsewhere is None else Path(elsewhere).resolve()

@@ -21,9 +21,7 @@ EVERY_S: Final = 10.0
 AGAIN_S: Final = 600.0
 
 
-async def sign_due(
-    connection: Connection, signer: Signer, skipped: Container[str] = ()
-) -> tuple[int, dict[str, str]]:
+async def sign_due(connection: Connection, signer: Signer, skipped: Container[str] = ()) -> tuple[int, dict[str, str]]:
     """A checkpoint for each organization that is due: how many were made, and for whom none could be, with why."""
     made, faults = 0, {}
     for organization_id in await due(connection):

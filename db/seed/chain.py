@@ -64,9 +64,7 @@ def _foundation(built: Built) -> Iterator[Event]:
         for row in _rows(built, table):
             yield Event(row.created_at, f"{kind.lower()}.created", kind, row.id, None, "OPERATOR")
     for key in _rows(built, "user_provider_keys"):
-        yield Event(
-            key.set_at, "provider_key.set", "AiSettings", key.user_id, key.user_id, "MEMBER", {"id": key.id}
-        )
+        yield Event(key.set_at, "provider_key.set", "AiSettings", key.user_id, key.user_id, "MEMBER", {"id": key.id})
 
 
 def _conversations(built: Built, roles: Mapping[str, str]) -> Iterator[Event]:

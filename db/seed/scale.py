@@ -112,9 +112,7 @@ def copy_sql(table: str, shape: Any, organization: Organization, home: int, copy
     return f"INSERT INTO app.{table} ({columns}) SELECT {values} FROM app.{table} AS r WHERE {where}"
 
 
-async def multiply(
-    connections: Sequence[Any], scale: int, progress: Callable[[str, int, int], None]
-) -> Counter[str]:
+async def multiply(connections: Sequence[Any], scale: int, progress: Callable[[str, int, int], None]) -> Counter[str]:
     """Adds scale - 1 copies of each demo organization, one transaction each, and returns numbers of rows.
 
     Connections take the organizations in turn: it is PostgreSQL's work, on as many cores as there are connections.

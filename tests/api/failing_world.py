@@ -115,7 +115,9 @@ class Thing:
     seed: strawberry.Private[int]
 
     @strawberry.field
-    def label(self, filter: FilterArgument = strawberry.UNSET, loud: bool = False, colors: list[Color] | None = None) -> str:  # noqa: A002, FBT001, FBT002
+    def label(
+        self, filter: FilterArgument = strawberry.UNSET, loud: bool = False, colors: list[Color] | None = None
+    ) -> str:
         return whim(self.seed, "label", f"{filter} {loud} {colors}")  # type: ignore[no-any-return]
 
     @strawberry.field
@@ -137,12 +139,15 @@ class Thing:
     @staticmethod
     async def mate(parents: list["Thing"], info: strawberry.Info, n: int = 0) -> list["Alpha | None"]:
         numbers = await info.context.sound.load_many([each.seed % 100 for each in parents])
-        return [caught(each.seed, "mate", of(Alpha)(chance(each.seed, n, number))) for each, number in zip(parents, numbers, strict=True)]
+        return [
+            caught(each.seed, "mate", of(Alpha)(chance(each.seed, n, number)))
+            for each, number in zip(parents, numbers, strict=True)
+        ]
 
     @strawberry.field
     @batched
     @staticmethod
-    async def score(parents: list["Thing"], filter: FilterArgument = None) -> list[int]:  # noqa: A002
+    async def score(parents: list["Thing"], filter: FilterArgument = None) -> list[int]:
         return [caught(each.seed, "score", each.seed % 9 + (filter.least if filter else 0)) for each in parents]
 
     @strawberry.field

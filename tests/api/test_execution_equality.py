@@ -65,7 +65,11 @@ class Author:
         return f"{kind} {declared} {body}\n" + "\n".join(texts)
 
     def selection(self, on: str, depth: int) -> str:
-        return "{ " + " ".join(self.part(on, depth) for _ in range(1 if self.spent > 10 else self.random.randint(1, 4))) + " }"
+        return (
+            "{ "
+            + " ".join(self.part(on, depth) for _ in range(1 if self.spent > 10 else self.random.randint(1, 4)))
+            + " }"
+        )
 
     def part(self, on: str, depth: int) -> str:
         type_, roll = schema.type_map[on], self.random.random()
@@ -76,7 +80,9 @@ class Author:
             name, _, _ = self.random.choice(fitting)
             return f"...{name} {self.switch()}"
         if roll < 0.3 or not isinstance(type_, GraphQLObjectType | GraphQLInterfaceType):
-            inner = self.random.choice([each for each in (on, "Thing", "Alpha", "Beta", "Gamma") if self.overlaps(on, each)])
+            inner = self.random.choice(
+                [each for each in (on, "Thing", "Alpha", "Beta", "Gamma") if self.overlaps(on, each)]
+            )
             return f"... on {inner}{self.switch()} {self.selection(inner, depth)}"
         return self.field(type_, depth)
 
@@ -133,7 +139,11 @@ class Author:
             return {name: self.plain(type_.fields[name].type) for name in names}
         if is_enum_type(type_):
             return Name(self.random.choice(list(type_.values)))
-        numbers = {"Int": self.random.randint(0, 60), "Boolean": self.random.random() < 0.5, "Stamp": "2026-01-02T00:00:00"}
+        numbers = {
+            "Int": self.random.randint(0, 60),
+            "Boolean": self.random.random() < 0.5,
+            "Stamp": "2026-01-02T00:00:00",
+        }
         return numbers.get(type_.name, "text")
 
 

@@ -41,7 +41,7 @@ class Query:
         self,
         time: DateTime | None = None,
         day: Date | None = None,
-        id: UUID | None = None,  # noqa: A002
+        id: UUID | None = None,
         data: JSON | None = None,
         count: BigInt | None = None,
         amount: Money | None = None,

@@ -212,12 +212,12 @@ class Query:
         return Connection(**edges_of(list(rows), Conversation.of, "updated_at", first))
 
     @strawberry.field
-    async def node(self, info: Info, id: strawberry.ID) -> Conversation | None:  # noqa: A002 - the wire's name
+    async def node(self, info: Info, id: strawberry.ID) -> Conversation | None:
         found = await info.context.by_id(tables.Conversation).load(types.database_id(id))
         return Conversation.of(found) if found else None
 
     @strawberry.field
-    async def insights(self, info: Info, filter: InsightFilter, first: int = 20) -> InsightConnection:  # noqa: A002
+    async def insights(self, info: Info, filter: InsightFilter, first: int = 20) -> InsightConnection:
         row, severities = tables.Insight, [each.value for each in filter.severity]
         tests = (*_open(info.context.actor), row.severity.in_(severities))
         order = (row.created_at.desc(), row.id.desc())
@@ -237,7 +237,7 @@ class Query:
     async def ai_metrics(
         self,
         info: Info,
-        range: TimeRange,  # noqa: A002 - the wire's name
+        range: TimeRange,
         group_by: list[MetricDimension],  # noqa: ARG002 - by model alone
         granularity: Granularity,  # noqa: ARG002 - by day alone
         limit: int,

@@ -50,7 +50,7 @@ class SubmitFeedbackPayload:
 @strawberry.type
 class Mutation:
     @strawberry.mutation
-    async def submit_feedback(self, info: Info, input: SubmitFeedbackInput) -> SubmitFeedbackPayload:  # noqa: A002
+    async def submit_feedback(self, info: Info, input: SubmitFeedbackInput) -> SubmitFeedbackPayload:
         actor, session = info.context.actor, info.context.session
         message_id = types.database_id(input.message_id)
         message, talk, row = tables.Message, tables.Conversation, tables.Feedback

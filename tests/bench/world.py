@@ -136,6 +136,8 @@ async def _organization(connection: Any, slug: str, scale: int) -> str:
 
 async def _add_interactions(connection: Any, organization_id: str, count: int) -> None:
     """Copies of the organization's interactions over the last 90 days, without what they belong to."""
+    like = "FROM app.ai_interactions WHERE organization_id = $1 AND status <> 'PENDING'"
+    total = await connection.fetchval(f"SELECT count(*) {like}", organization_id)
     async with connection.transaction():
         await connection.execute("SET LOCAL session_replication_role = replica")  # nothing is referenced
         await connection.execute(
@@ -147,12 +149,11 @@ async def _add_interactions(connection: Any, organization_id: str, count: int) -
             FROM (
                 SELECT i.*, n, now() - interval '1 minute' - (n::float8 / $2::bigint) * interval '{DAYS - 1} days' AS at
                 FROM generate_series(0, $2::bigint - 1) AS n
-                JOIN (SELECT *, row_number() OVER (ORDER BY id) - 1 AS at_row, count(*) OVER () AS total
-                      FROM app.ai_interactions WHERE organization_id = $1 AND status <> 'PENDING') AS i
-                  ON i.at_row = (n * 7919) % i.total
+                JOIN (SELECT *, row_number() OVER (ORDER BY id) - 1 AS place {like}) AS i ON i.place = n * 7919 % $3::bigint
             ) AS drawn""",
             organization_id,
             count,
+            total,
         )
 
 

@@ -57,7 +57,7 @@ async def test_a_new_name_registers_a_tool(
     house: House,
     given: dict[str, Any],
     description: str | None,
-    is_enabled: bool,  # noqa: FBT001 - a parameter of the test
+    is_enabled: bool,
 ) -> None:
     since = await head(house)
     done = await change(house, CAROL, "upsertTool", TOOL, name="paint", **given)

@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 from sqlalchemy import literal_column, select, true
 
-from api import connection
+from api import paging
 from api.node import Source
 from db import mirror, statement
 from db.policy import Scope, bound, organization_column
@@ -134,28 +134,28 @@ def nothing_extra(patch: pytest.MonkeyPatch) -> None:
 
 
 def children_of_anybody(patch: pytest.MonkeyPatch) -> None:
-    original = connection._lateral
+    original = paging._lateral
 
     def of_anybody(pager: Any, by: Any, *, is_bounded: bool) -> Any:
         return original(pager, by.is_not(None) | by.is_(None), is_bounded=is_bounded)
 
-    patch.setattr(connection, "_lateral", of_anybody)
+    patch.setattr(paging, "_lateral", of_anybody)
 
 
 def a_cursor_that_is_ignored(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(connection.Pager, "_beyond", lambda _self, _name: ())
+    patch.setattr(paging.Pager, "_beyond", lambda _self, _name: ())
 
 
 def a_count_of_everything(patch: pytest.MonkeyPatch) -> None:
     def counted(self: Any, *_tests: Any) -> Any:
         return select(literal_column("1")).select_from(self.listing.source.table)
 
-    patch.setattr(connection.Pager, "counted", counted)
+    patch.setattr(paging.Pager, "counted", counted)
 
 
 def a_page_that_loses_a_row(patch: pytest.MonkeyPatch) -> None:
-    original = connection.Pager.connection
-    patch.setattr(connection.Pager, "connection", lambda self, rows, *others: original(self, rows[1:], *others))
+    original = paging.Pager.connection
+    patch.setattr(paging.Pager, "connection", lambda self, rows, *others: original(self, rows[1:], *others))
 
 
 # Name, fault, whether it takes a database without RLS to show, who finds it out, and on which types.

@@ -213,7 +213,7 @@ async def test_a_fault_planted_in_the_api_is_found(
     house: House,
     bare: House,
     patch: faults.Patch,
-    is_bare: bool,  # noqa: FBT001 - a parameter of the test
+    is_bare: bool,
     name: str,
     types: tuple[str, ...],
 ) -> None:

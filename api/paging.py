@@ -1,0 +1,290 @@
+"""Keyset pages: at the root and under many parents at once, one statement a level.
+
+The parents' page is a LATERAL join on their ids, so n parents cost one statement that stops after `first` rows each.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Generic
+
+import strawberry
+from graphql import FieldNode, FragmentSpreadNode, InlineFragmentNode, SelectionSetNode, is_non_null_type
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Integer,
+    Select,
+    Uuid,
+    bindparam,
+    column,
+    func,
+    literal_column,
+    select,
+    true,
+    tuple_,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from api import cursor
+from api.connection import (
+    COUNT_LIMIT,
+    After,
+    Before,
+    C,
+    Connection,
+    Count,
+    First,
+    Last,
+    Listing,
+    Order,
+    Page,
+    PageInfo,
+    T,
+)
+from api.context import Context, Info
+from api.errors import ForbiddenError
+from api.execution import batched
+from api.filters import Where
+from api.loaders import created_bounds
+from api.node import Node, Source
+
+
+class Pager(Generic[T]):
+    """One page's statement: the listing, its order, the page and the filter, for one caller."""
+
+    def __init__(self, context: Context, listing: Listing[T], order: Order, page: Page, where: Where) -> None:
+        self.context = context
+        self.listing = listing
+        self.order = order
+        self.page = page
+        self.where = where
+        self.values: dict[str, Any] = {**where.values, "size": page.size + 1}
+        for name in ("after", "before"):
+            given = getattr(page, name)
+            if given is not None:
+                value, database_id = cursor.decode(
+                    given, listing.tag(order), order.kind, context.actor.organization_id, name
+                )
+                self.values |= {f"{name}_value": value, f"{name}_id": database_id}
+        self.shape = (
+            listing, order.tag, page.is_backward, page.after is not None, page.before is not None, where.shape,
+        )  # fmt: skip
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """Equal for pages that one statement can serve."""
+        return (*self.shape, self.page, self.where.key)
+
+    def select(self, *tests: ColumnElement[bool]) -> Select[Any]:
+        """The rows of the page and one more, in the direction of reading."""
+        source, order = self.listing.source, self.order
+        statement = source.select(self.context.actor.role).where(*tests, *(clause() for clause in self.where.clauses))
+        for name in ("after", "before"):
+            if getattr(self.page, name) is not None:
+                statement = statement.where(*self._beyond(name))
+        is_descending = order.is_descending != self.page.is_backward
+        keys = [order.column, source.id_column]
+        return statement.order_by(*(key.desc() if is_descending else key for key in keys)).limit(
+            bindparam("size", type_=Integer)
+        )
+
+    def _beyond(self, name: str) -> tuple[ColumnElement[bool], ...]:
+        order, id_column = self.order, self.listing.source.id_column
+        # A cursor's whole number may be larger than a small column can hold: no error then, but no such row.
+        value = bindparam(f"{name}_value", type_=BigInteger() if order.kind is int else order.column.type)
+        here = tuple_(order.column, id_column)
+        there = tuple_(value, bindparam(f"{name}_id", type_=id_column.type))
+        is_less = order.is_descending == (name == "after")
+        # The plain comparison beside the row comparison is what prunes partitions.
+        prune = order.column <= value if is_less else order.column >= value
+        bounds = self.listing.bounds(order, f"{name}_value", is_less) if self.listing.bounds else ()
+        return (prune, here < there if is_less else here > there, *bounds)
+
+    def connection(self, rows: Sequence[Any], kind: type[C], counter: Callable[[], Awaitable[Count]]) -> C:
+        """The page made of the statement's rows."""
+        page = self.page
+        has_more = len(rows) > page.size
+        nodes = self.listing.source.build_all(rows[: page.size])
+        if page.is_backward:
+            nodes.reverse()
+        edges = self.listing.places(self.context, self.order).edges(nodes)
+        info = PageInfo(
+            has_next_page=page.before is not None if page.is_backward else has_more,
+            has_previous_page=has_more if page.is_backward else page.after is not None,
+            edges=edges,
+        )
+        return kind(edges=edges, page_info=info, counter=counter)
+
+    def counted(self, *tests: ColumnElement[bool]) -> Select[Any]:
+        """SELECT of at most COUNT_LIMIT + 1 rows of the whole list."""
+        statement = self.listing.source.narrow(select(literal_column("1")), self.context.actor.role)
+        clauses = (clause() for clause in self.where.clauses)
+        return statement.where(*tests, *clauses).limit(literal_column(str(COUNT_LIMIT + 1)))
+
+
+def count_of(value: int) -> Count:
+    """The Count of a number that was cut at COUNT_LIMIT + 1."""
+    return Count(value=min(value, COUNT_LIMIT), is_estimate=value > COUNT_LIMIT)
+
+
+def readable(context: Context, source: Source[Any]) -> None:
+    """Raises ForbiddenError for a root field over a table that the role may not read at all."""
+    if not source.is_readable(context.actor.role):
+        raise ForbiddenError
+
+
+async def root_page(
+    info: Info, kind: type[C], listing: Listing[Any], page: Page, where: Where, order: Order | None = None
+) -> C:
+    """The connection of a root field: one statement, and one more for a count that is selected."""
+    context = info.context
+    readable(context, listing.source)
+    pager = Pager(context, listing, order or listing.order, page, where)
+
+    async def count() -> Count:
+        rows = await context.session.fetch(
+            ("count", *pager.shape),
+            lambda: select(func.count()).select_from(pager.counted().subquery()),
+            **where.values,
+        )
+        return count_of(rows[0][0])
+
+    rows: Sequence[Any] = ()
+    if selects(info, "edges", "pageInfo"):
+        rows = await context.session.fetch(("page", *pager.shape), pager.select, **pager.values)
+    return pager.connection(rows, kind, count)
+
+
+async def child_pages(
+    info: Info,
+    kind: type[C],
+    listing: Listing[Any],
+    by: ColumnElement[Any],
+    parents: Sequence[Node],
+    page: Page,
+    where: Where | None = None,
+    order: Order | None = None,
+    *,
+    is_paged: bool | None = None,
+) -> list[Any]:
+    """The connection under each of the parents, in one statement; None when the role may not read the list at all.
+
+    Raises ForbiddenError where the field must not be null. `is_paged` says whether rows are wanted; by default the
+    selection does.
+    """
+    context = info.context
+    if not listing.source.is_readable(context.actor.role):
+        if is_non_null_type(info._raw_info.return_type):
+            raise ForbiddenError
+        return [None] * len(parents)
+    pager = Pager(context, listing, order or listing.order, page, where or Where())
+    is_paged = selects(info, "edges", "pageInfo") if is_paged is None else is_paged
+    loader = context.loader(("children", by.key, is_paged, *pager.key), lambda: _children(pager, kind, by, is_paged))
+    return await loader.load_all([parent.database_id for parent in parents])
+
+
+def to_many(listing: Callable[[], Listing[Any]], by: str, *, description: str) -> Any:
+    """The field of a list under each parent: the rows whose column `by` has the parent's id."""
+
+    @batched
+    async def resolve(
+        parents: list[Any],
+        info: Info,
+        first: First = strawberry.UNSET,
+        after: After = strawberry.UNSET,
+        last: Last = strawberry.UNSET,
+        before: Before = strawberry.UNSET,
+    ) -> list[Any]:
+        page, found = Page.of(first, after, last, before), listing()
+        return await child_pages(info, Connection, found, found.source.table.c[by], parents, page)
+
+    return strawberry.field(resolver=resolve, description=description)
+
+
+def _children(
+    pager: Pager[Any],
+    kind: type[C],
+    by: ColumnElement[Any],
+    is_paged: bool,  # noqa: FBT001 - private
+) -> Callable[[list[str]], Awaitable[list[C]]]:
+    session, shape = pager.context.session, (by.key, *pager.shape)
+    counts = pager.context.loader(("counts", by.key, *pager.key), lambda: _counts(pager, by))
+
+    async def load(parents: list[str]) -> list[C]:
+        groups: dict[int, list[Any]] = {}
+        if is_paged:
+            # What hangs on a row is not older than the row: its id says which months need not be looked into.
+            bounds = created_bounds(parents) if pager.listing.source.is_partitioned else None
+            values = pager.values | ({"parents_from": bounds[0]} if bounds else {})
+            rows = await session.fetch(
+                ("children", bounds is None, *shape),
+                lambda: _lateral(pager, by, is_bounded=bool(bounds)),
+                **values,
+                parents=parents,
+            )
+            for row in rows:
+                groups.setdefault(row["parent_at"], []).append(row)
+        return [
+            pager.connection(groups.get(at, ()), kind, lambda parent=parent: counts.load(parent))  # type: ignore[misc]
+            for at, parent in enumerate(parents, start=1)
+        ]
+
+    return load
+
+
+def _parents() -> Any:
+    keys = func.unnest(bindparam("parents", type_=ARRAY(Uuid(as_uuid=False))))
+    return keys.table_valued(column("id", Uuid(as_uuid=False)), with_ordinality="at").render_derived(name="parent")
+
+
+def _lateral(pager: Pager[Any], by: ColumnElement[Any], *, is_bounded: bool) -> Select[Any]:
+    parent = _parents()
+    tests = [by == parent.c.id]
+    if is_bounded:
+        created_at = pager.listing.source.table.c.created_at
+        tests.append(created_at >= bindparam("parents_from", type_=created_at.type))
+    page = pager.select(*tests).lateral("page")
+    is_descending = pager.order.is_descending != pager.page.is_backward
+    keys = [page.c[pager.order.attribute], page.c["database_id"]]
+    order = (key.desc() if is_descending else key for key in keys)
+    return (
+        select(parent.c["at"].label("parent_at"), *page.c)
+        .select_from(parent.join(page, true()))
+        .order_by(parent.c["at"], *order)
+    )
+
+
+def _counts(pager: Pager[Any], by: ColumnElement[Any]) -> Callable[[list[str]], Awaitable[list[Count]]]:
+    def build() -> Select[Any]:
+        parent = _parents()
+        counted = pager.counted(by == parent.c.id).correlate(parent).subquery()
+        total = select(func.count().label("value")).select_from(counted).lateral("total")
+        return select(parent.c["at"], total.c.value).select_from(parent.join(total, true())).order_by(parent.c["at"])
+
+    async def load(parents: list[str]) -> list[Count]:
+        rows = await pager.context.session.fetch(
+            ("counts", by.key, *pager.shape), build, **pager.where.values, parents=parents
+        )
+        return [count_of(row[1]) for row in rows]
+
+    return load
+
+
+def selects(info: Info, *names: str) -> bool:
+    """Whether the field's own selection, fragments followed, holds one of these response fields."""
+    fragments = info._raw_info.fragments
+    waiting: list[SelectionSetNode | None] = [node.selection_set for node in info._raw_info.field_nodes]
+    seen: set[str] = set()
+    while waiting:
+        selection_set = waiting.pop()
+        for selection in selection_set.selections if selection_set else ():
+            if isinstance(selection, FieldNode):
+                if selection.name.value in names:
+                    return True
+            elif isinstance(selection, FragmentSpreadNode):
+                name = selection.name.value
+                if name not in seen:
+                    seen.add(name)
+                    waiting.append(fragments[name].selection_set)
+            elif isinstance(selection, InlineFragmentNode):
+                waiting.append(selection.selection_set)
+    return False
