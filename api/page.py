@@ -13,6 +13,7 @@ from typing import Any, Final
 from litestar import Request, Response, get
 from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
 
 from api.auth.tokens import mint
 from api.http import Headers, Reply
@@ -77,7 +78,7 @@ def page_routes(settings: Settings, folder: Path = ASSETS) -> list[HTTPRouteHand
     assets = _assets_in(folder)
 
     @get("/graphql/assets/{name:str}", include_in_schema=False, sync_to_thread=True)
-    def asset(name: str, request: Request[Any, Any, Any]) -> Response[bytes]:
+    def asset(name: FromPath[str], request: Request[Any, Any, Any]) -> Response[bytes]:
         found = assets.get(name)
         if found is None:
             raise NotFoundException

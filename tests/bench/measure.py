@@ -21,7 +21,9 @@ from tests.bench.world import connected
 
 _WARM_UP_S: Final = 1.0
 _SETTLE_S: Final = 0.2
-_FEWEST: Final = 16
+_IDLE_S: Final = 20
+_IDLE_SHARE: Final = 0.2
+_FEWEST: Final = 8
 _LONGEST_S: Final = 60
 _LOGGED: Final = re.compile(rb"LOG:  (?:statement|execute [^:]*): (.*)")
 # What opens, sets up and ends a transaction: everything else is a data statement.
@@ -85,18 +87,30 @@ def measured(
     operation: Operation, side: Side, server_pid: int, *, connections: int, seconds: float, folder: Path
 ) -> Cell:
     """One cell, warmed up, and longer where hardly anything is answered. CPU is what the side and PostgreSQL spent meanwhile."""
-    load.drive(operation, side, connections=connections, seconds=min(_WARM_UP_S, seconds), folder=folder)
-    time.sleep(_SETTLE_S)
+    load.drive(operation, side, connections=connections, seconds=_WARM_UP_S, folder=folder)
+    _wait_until_idle(side.pid, server_pid)
     before = processes.cpu_seconds(side.pid), processes.cpu_seconds(server_pid)
-    found = load.drive(operation, side, connections=connections, seconds=seconds, folder=folder)
+    length = seconds * operation.times_longer
+    found = load.drive(operation, side, connections=connections, seconds=length, folder=folder)
     after = processes.cpu_seconds(side.pid), processes.cpu_seconds(server_pid)
-    if found.requests < _FEWEST and seconds < _LONGEST_S:
-        longer = min(_LONGEST_S, 4 * seconds)
+    _wait_until_idle(side.pid, server_pid)
+    if found.requests < _FEWEST and length < _LONGEST_S:
+        longer = 4 * seconds
         return measured(operation, side, server_pid, connections=connections, seconds=longer, folder=folder)
     if not found.requests:
-        raise DifferentAnswerError(f"{operation.name} by {side.name}: no answer within {seconds:g} s")
+        raise DifferentAnswerError(f"{operation.name} by {side.name}: no answer within {length:g} s")
     api, database = (1e3 * (b - a) / found.requests for a, b in zip(before, after, strict=True))
     return Cell(found.rate, found.p50_ms, found.p99_ms, api, database, found.failures)
+
+
+def _wait_until_idle(*roots: int) -> None:
+    """What was asked and abandoned at the end of a run is worked on no more: it would disturb the next cell."""
+    deadline = time.monotonic() + _IDLE_S
+    while time.monotonic() < deadline:
+        before = sum(map(processes.cpu_seconds, roots))
+        time.sleep(_SETTLE_S)
+        if sum(map(processes.cpu_seconds, roots)) - before < _IDLE_SHARE * _SETTLE_S:
+            return
 
 
 def rounds_of(

@@ -121,13 +121,17 @@ PEER_DOCUMENTS: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True)
 class Operation:
-    """What is asked, as whom, and with which variables by side; several sets of variables are sent in turn."""
+    """What is asked, as whom, and with which variables by side; several sets of variables are sent in turn.
+
+    A slow one has fewer connections and longer cells.
+    """
 
     name: str
     title: str
     person: Person
     variables: Mapping[str, list[dict[str, Any]]]
     connections: int | None = None
+    times_longer: int = 1
 
     def path(self, side: str) -> str:
         """Where a side takes it."""
@@ -194,6 +198,7 @@ def operations_of(world: World) -> list[Operation]:
                 "plain": [{"since": since, "until": until}],
             },
             connections=2,
+            times_longer=4,
         ),
     ]
 

@@ -34,8 +34,9 @@ class Case:
     """One mutation: what to ask for, and which roles may do it to whose row.
 
     `target` is None where the input names no row: the caller can only mean its own. `sees` are the rows that a role with
-    the right sees beyond those it may change (FORBIDDEN there, not NOT_FOUND). `unable` is what a role without any such
-    right is told. `before` puts everybody's rows into the state that the change starts from. `path` is where NOT_FOUND points.
+    the right sees beyond those it may change (FORBIDDEN there, not NOT_FOUND); a role without any such right is FORBIDDEN
+    whatever it names. `before` puts everybody's rows into the state that the change starts from, `path` is where
+    NOT_FOUND points.
     """
 
     given: Callable[[Principal, str], Input]
@@ -43,7 +44,6 @@ class Case:
     target: Target | None = None
     path: tuple[str, ...] = ()
     sees: Mapping[Role, frozenset[Side]] = field(default_factory=dict)
-    unable: str = "FORBIDDEN"
     before: str = ""
     is_shared: bool = False
     """Whether the row is the organization's, so that there is no colleague's."""
@@ -69,7 +69,7 @@ class Case:
         """DONE, or the code of the refusal."""
         sides = self.may.get(who.role)
         if sides is None:
-            return self.unable
+            return "FORBIDDEN"
         if side in sides:
             return DONE
         return "FORBIDDEN" if side in self.sees.get(who.role, frozenset()) else "NOT_FOUND"
@@ -110,7 +110,7 @@ MEMBER, ADMIN, SERVICE = Role.MEMBER, Role.ADMIN, Role.SERVICE
 PERSONS_OWN: Final = {MEMBER: frozenset({OWN}), ADMIN: frozenset({OWN})}  # an admin is a member too
 EVERYBODYS: Final = {MEMBER: OURS, ADMIN: OURS}
 ADMINS: Final = {ADMIN: OURS}
-# A service's scope is the organization. What a role cannot see at all does not exist for it either.
+# A service's scope is the organization.
 CONVERSATIONS: Final = {**PERSONS_OWN, SERVICE: OURS}
 UNDISMISSED = "UPDATE app.ai_insights SET is_dismissed = false, dismissed_by = NULL, dismissed_at = NULL"
 DISMISSED = "UPDATE app.ai_insights SET is_dismissed = true, dismissed_at = created_at"
@@ -129,14 +129,9 @@ CASES: Final[dict[str, Case]] = {
         CONVERSATIONS,
         of("Conversation", "conversation", "live"),
         ("id",),
-        unable="NOT_FOUND",
     ),
-    "deleteConversation": Case(
-        by_id, CONVERSATIONS, of("Conversation", "conversation", "live"), ("id",), unable="NOT_FOUND"
-    ),
-    "restoreConversation": Case(
-        by_id, CONVERSATIONS, of("Conversation", "conversation", "deleted"), ("id",), unable="NOT_FOUND"
-    ),
+    "deleteConversation": Case(by_id, CONVERSATIONS, of("Conversation", "conversation", "live"), ("id",)),
+    "restoreConversation": Case(by_id, CONVERSATIONS, of("Conversation", "conversation", "deleted"), ("id",)),
     # messages: own: insert; a service's go in by ingest
     "sendMessage": Case(
         lambda who, row: {"conversationId": row, "content": f"Says {who.name}"},

@@ -125,6 +125,18 @@ async def test_a_member_and_an_admin_set_their_own_and_the_tier_stays(house: Hou
     assert await is_whole(house)
 
 
+async def test_without_row_level_security_the_apis_own_statements_still_keep_to_ones_own(house: House) -> None:
+    others = (
+        "SELECT * FROM app.user_provider_keys WHERE (organization_id, user_id) IS DISTINCT FROM ($1, $2) ORDER BY id"
+    )
+    await run(house, "ALTER TABLE app.user_provider_keys DISABLE ROW LEVEL SECURITY")
+    before = await rows(house, others, WANDA.organization_id, WANDA.user_id)
+    assert (await setting(house, WANDA, "ANTHROPIC"))["aiSettings"]["keys"][0]["keyVersion"] == 2
+    await removing(house, WANDA)
+    assert await stored(house, WANDA, "ANTHROPIC") is None
+    assert await rows(house, others, WANDA.organization_id, WANDA.user_id) == before
+
+
 # ── replacing and removing ───────────────────────────────────────────────────────────────────────────────────────────
 async def test_a_replaced_key_is_the_next_version_of_its_row_and_needs_no_reentry(house: House) -> None:
     await setting(house, ANA)
