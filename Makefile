@@ -14,7 +14,7 @@ help:
 	@echo "make run      start everything and print the address (PORT=8000, MINUTEBOOK_HOME=.minutebook)"
 	@echo "make test     run the tests"
 	@echo "make check    linters, types, drift"
-	@echo "make bench    measure against PostGraphile and others, about half an hour (SCALE=30 shows growth, ARGS=--help)"
+	@echo "make bench    measure against PostGraphile and others, about three quarters of an hour (SCALE=30 shows growth, ARGS=--help)"
 	@echo "make format   let ruff rewrite what it can"
 	@echo "make lock     pin the dependencies again"
 	@echo "make clean    remove .venv and caches, never .minutebook"

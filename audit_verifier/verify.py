@@ -88,14 +88,10 @@ def _verify(
     *,
     is_partial: bool,
 ) -> None:
-    newest = max((checkpoint.size for checkpoint in kept), default=0)
     chain = Chain(header, frozenset(header.sizes) | {checkpoint.size for checkpoint in kept})
     chain.follow(islice(file, header.to_seq - header.from_seq + 1))
     report.checked = chain.seq - header.from_seq + 1
     _ends_at_its_head(header, chain)
-    if newest > header.last_seq:
-        reason = f"a checkpoint kept elsewhere has {newest} events, the chain {header.last_seq}: its tail was cut, or an old backup restored"
-        raise TamperedError(header.last_seq + 1, reason)
     signed = [*kept, *_stored(file, header, keys)]
     checked = _agree(chain, header, signed)
     if not header.is_whole and not is_partial:
@@ -166,7 +162,10 @@ def _agree(chain: Chain, header: Header, signed: Sequence[Checkpoint]) -> list[C
     checked = []
     for checkpoint in sorted(signed, key=lambda each: each.size):
         if checkpoint.size > header.last_seq:
-            reason = f"a checkpoint has {checkpoint.size} events, the chain {header.last_seq}: its tail was cut"
+            reason = (
+                f"a checkpoint has {checkpoint.size} events, the chain {header.last_seq}:"
+                " its tail was cut, or an old backup restored"
+            )
             raise TamperedError(header.last_seq + 1, reason)
         if not header.from_seq - 1 <= checkpoint.size <= chain.seq or checkpoint.size == 0:
             continue

@@ -106,11 +106,12 @@ def printed(operation: Operation, entry: Mapping[str, Any]) -> str:
     )
     for name in (each for each in SIDES if each in entry["rps"]):
         rate = entry["rps"][name]
-        spread = f"{rate['min']:,.0f}–{rate['max']:,.0f}"
+        digits = 0 if rate["median"] >= 10 else 2
+        spread = f"{rate['min']:,.{digits}f}–{rate['max']:,.{digits}f}"
         values = [entry[key][name] for key in ("p50_ms", "p99_ms", "api_cpu_ms", "database_cpu_ms")]
         sql = entry["statements"].get(name, {}).get("data", "-")
         lines.append(
-            f"  {name:18}{rate['median']:9,.0f}{spread:>17}{values[0]:9.2f}{values[1]:9.2f}{values[2]:8.2f}{values[3]:8.2f}"
+            f"  {name:18}{rate['median']:9,.{digits}f}{spread:>17}{values[0]:9.2f}{values[1]:9.2f}{values[2]:8.2f}{values[3]:8.2f}"
             f"{sql!s:>5}{entry['failures'][name]:8}"
         )
     ratios = [

@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import hmac
-import secrets
 import struct
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,7 +18,7 @@ from db.crypto import Address, Keyring, KeyringError, Sealed, UnopenableError, h
 SECRET = "sk-ant-api03-canary-0123456789"
 HERE, THERE, ANA, BEN, ROW, OTHER = (f"00000000-0000-4000-8000-00000000000{digit}" for digit in range(1, 7))
 ADDRESS = Address(HERE, ANA, "ANTHROPIC", ROW, 1)
-OLD, NEW = secrets.token_bytes(32), secrets.token_bytes(32)
+OLD, NEW = (hashlib.sha256(name).digest() for name in (b"old", b"new"))  # test ids must not change between processes
 RING = Keyring({"old": OLD})
 BOTH = Keyring({"new": NEW, "old": OLD})
 

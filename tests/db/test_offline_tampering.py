@@ -74,6 +74,16 @@ def test_a_flipped_byte_of_details_or_of_a_tool_call_is_found_at_its_event(
             assert verdict(kept.changed(tmp_path, events), kept.notes) == ("TAMPERED", 1, number + 1), change
 
 
+@pytest.mark.parametrize("column", ["id", "actor_id", "target_id", "target_digest", "payload_digest"])
+def test_a_value_of_another_length_is_not_read_as_its_neighbours_bytes(kept: Kept, tmp_path: Path, column: str) -> None:
+    place = COLUMNS.index(column)
+    for change in ("00", ""):
+        events = kept.events()
+        events[8][place] = (events[8][place] or "00" * 32) + change if change else (events[8][place] or "00" * 32)[:-2]
+        report = verify(kept.changed(tmp_path, events), [PUBLIC])
+        assert (report.first_bad_seq, report.reason) == (9, "event 9 cannot be read")
+
+
 def test_details_and_records_that_were_never_there_are_found(kept: Kept, tmp_path: Path) -> None:
     details, record = COLUMNS.index("details"), COLUMNS.index("record")
     for place in (details, record):

@@ -33,7 +33,9 @@ def test_another_organizations_checkpoints_prove_nothing_here(kept: Kept, tmp_pa
     report = verify(kept.file, [PUBLIC], tmp_path / "notes")
     assert (report.verdict, report.code) == ("UNVERIFIABLE", 2)
     assert "no checkpoint of organization" in (report.reason or "")
-    row = [14, *kept.content[-1]["checkpoint"][1:3], other, 0]
+    [size, root, label, *_] = kept.content[-1]["checkpoint"]
+    same = Checkpoint(KEY.public.origin("018f4e3c-0000-7000-8000-000000000001"), size, bytes.fromhex(root))
+    row = [size, root, label, KEY.sign(same.text()), 0]
     file = write(tmp_path / "export", [*kept.content[:-1], {"checkpoint": row}])
     assert verdict(file) == ("TAMPERED", 1, 13)
 

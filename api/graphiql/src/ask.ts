@@ -32,6 +32,10 @@ export function actAs(name: string, credential: string): void {
   token = credential;
 }
 
+export function isKnown(): boolean {
+  return token !== "";
+}
+
 /** Asks one operation. `onCost` hears how many statements it took and how long, where the server tells. */
 export async function ask(
   body: { query: string; variables?: unknown; operationName?: string | null },

@@ -14,7 +14,7 @@ import { createRoot } from "react-dom/client";
 import { actAs, ask, isDemo, personas, type Cost, type Persona } from "./ask";
 import { CostPanel, PersonaMenu, TokenField } from "./caller";
 import { storiesPlugin } from "./plugin";
-import { hasTabs, storage } from "./storage";
+import { lastTab, storage } from "./storage";
 import { GROUPS, variablesOf } from "./stories";
 
 const NARROW_PX = 700;
@@ -54,6 +54,7 @@ function Page(props: { people: Persona[]; tabs: Tab[] }) {
 
   const stories = useMemo(() => storiesPlugin(choose), []);
   const plugins = useMemo(() => [HISTORY_PLUGIN, explorerPlugin({ showAttribution: false }), stories], []);
+  const opened = useMemo(() => lastTab() ?? props.tabs[0], [sessions]); // GraphiQL forgets the variables of its first tab
   const isWide = window.innerWidth > NARROW_PX;
   return (
     <>
@@ -73,6 +74,8 @@ function Page(props: { people: Persona[]; tabs: Tab[] }) {
           storage={storage}
           shouldPersistHeaders={false}
           defaultTabs={props.tabs}
+          initialQuery={opened?.query}
+          initialVariables={opened?.variables}
           plugins={plugins}
           visiblePlugin={isWide ? stories : undefined}
           inputValueDeprecation
@@ -96,7 +99,7 @@ async function prefilled(): Promise<Tab[]> {
 async function start() {
   const people = await personas();
   if (people[0]) actAs(people[0].name, people[0].token);
-  const tabs = hasTabs() ? [] : await prefilled();
+  const tabs = lastTab() ? [] : await prefilled();
   createRoot(document.getElementById("page")!).render(<Page people={people} tabs={tabs} />);
 }
 

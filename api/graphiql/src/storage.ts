@@ -47,7 +47,11 @@ export const storage: Storage = {
   clear: () => ours().forEach((key) => localStorage.removeItem(key)),
 };
 
-/** Whether this browser has been here before: then its own tabs come back instead of the prefilled ones. */
-export function hasTabs(): boolean {
-  return storage.getItem("graphiql:tabState") !== null;
+/** The tab that was open when this browser was here last; its others come back by themselves. */
+export function lastTab(): { query: string; variables: string } | null {
+  const stored = storage.getItem("graphiql:tabState");
+  if (stored === null) return null;
+  const { tabs, activeTabIndex } = JSON.parse(stored);
+  const tab = tabs[activeTabIndex] ?? {};
+  return { query: tab.query ?? "", variables: tab.variables ?? "" };
 }

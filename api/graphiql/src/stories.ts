@@ -1,6 +1,6 @@
 // What people come here to ask, by who asks it. `$name` in variables is filled with something that the caller can see.
 
-import { ask } from "./ask";
+import { ask, isKnown } from "./ask";
 
 export interface Story {
   title: string;
@@ -84,7 +84,7 @@ type Edges = { edges: { node: any }[] } | null | undefined;
 const nodes = (connection: Edges): any[] => connection?.edges.map((edge) => edge.node) ?? [];
 
 async function look(query: string): Promise<any> {
-  return (await ask({ query })).data ?? {};
+  return (isKnown() && (await ask({ query })).data) || {};
 }
 
 async function insight(): Promise<any> {
