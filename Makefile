@@ -23,7 +23,7 @@ run: $(VENV)/.run
 	@exec $(BIN)/minutebook run
 
 test: $(VENV)/.test
-	@exec $(BIN)/python -m pytest $(ARGS)
+	@exec $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: $(VENV)/.test
 	$(BIN)/ruff check .

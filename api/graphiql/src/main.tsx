@@ -13,11 +13,9 @@ import { useEffect, useMemo, useState } from "react";
 import { createRoot } from "react-dom/client";
 import { actAs, ask, isDemo, personas, type Cost, type Persona } from "./ask";
 import { CostPanel, PersonaMenu, TokenField } from "./caller";
-import { storiesPlugin } from "./plugin";
+import { NARROW_PX, storiesPlugin } from "./plugin";
 import { lastTab, storage } from "./storage";
 import { GROUPS, variablesOf } from "./stories";
-
-const NARROW_PX = 700;
 
 interface Tab {
   query: string;

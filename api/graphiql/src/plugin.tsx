@@ -3,6 +3,8 @@
 import { useGraphiQL, useGraphiQLActions, type GraphiQLPlugin } from "@graphiql/react";
 import { GROUPS, variablesOf, type Group, type Story } from "./stories";
 
+export const NARROW_PX = 700; // as in style.css: there a pane lies over the editors
+
 function Icon() {
   return (
     <svg viewBox="0 0 24 24" fill="none" stroke="currentColor" strokeWidth="1.6" aria-hidden="true">
@@ -15,7 +17,7 @@ function Icon() {
 /** `switchTo` makes the page act as that persona, where there are personas. */
 export function storiesPlugin(switchTo: (who: string) => void): GraphiQLPlugin {
   function Stories() {
-    const { addTab } = useGraphiQLActions();
+    const { addTab, setVisiblePlugin } = useGraphiQLActions();
     const queryEditor = useGraphiQL((state) => state.queryEditor);
     const variableEditor = useGraphiQL((state) => state.variableEditor);
 
@@ -25,6 +27,7 @@ export function storiesPlugin(switchTo: (who: string) => void): GraphiQLPlugin {
       addTab();
       queryEditor?.setValue(story.query);
       variableEditor?.setValue(variables);
+      if (window.innerWidth <= NARROW_PX) setVisiblePlugin(null);
       queryEditor?.focus();
     }
 

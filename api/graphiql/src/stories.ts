@@ -61,7 +61,7 @@ export const GROUPS: Group[] = [
     ],
   },
   {
-    who: "vera",
+    who: "dave",
     label: "An auditor",
     stories: [
       story("The latest tool calls of a person", "calls", { user: "$user" }),
