@@ -1,4 +1,4 @@
-# run · test · check · lock. Needs Python >= 3.11 and make; everything else goes into .venv, from the lock.
+# run · test · check · wheel · lock. Needs Python >= 3.11 and make; everything else goes into .venv, from the lock.
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
@@ -8,19 +8,25 @@ ifneq ($(shell cat $(VENV)/.place 2>/dev/null),$(CURDIR))
 $(shell rm -f $(VENV)/.place)
 endif
 
-.PHONY: help run test check bench format lock clean
+.PHONY: help run page test check bench wheel format lock clean
 
 help:
 	@echo "make run      start everything and print the address (PORT=8000, MINUTEBOOK_HOME=.minutebook)"
+	@echo "make page     build GraphiQL, or say why it cannot be built; make run does it once by itself"
 	@echo "make test     run the tests"
 	@echo "make check    linters, types, drift"
 	@echo "make bench    measure against PostGraphile and others, about three quarters of an hour (SCALE=30 shows growth, ARGS=--help)"
+	@echo "make wheel    dist/minutebook-*.whl, with GraphiQL in it"
 	@echo "make format   let ruff rewrite what it can"
 	@echo "make lock     pin the dependencies again"
 	@echo "make clean    remove .venv and caches, never .minutebook"
 
 run: $(VENV)/.run
+	@$(BIN)/python -m api.graphiql.build
 	@exec $(BIN)/minutebook run
+
+page: $(VENV)/.run
+	@$(BIN)/python -m api.graphiql.build --now
 
 test: $(VENV)/.test
 	@exec $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
@@ -36,6 +42,11 @@ check: $(VENV)/.test
 bench: $(VENV)/.bench
 	$(BIN)/python -m tests.bench --scale $(or $(SCALE),1) $(ARGS)
 	$(BIN)/python -m api.readme
+
+wheel: page
+	@rm -rf build
+	@$(PIP) wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+	@ls dist/*.whl
 
 format: $(VENV)/.test
 	$(BIN)/ruff check --fix .
@@ -81,7 +92,7 @@ COMPILE := env -u PIP_FIND_LINKS -u PIP_INDEX_URL -u PIP_EXTRA_INDEX_URL -u PIP_
 
 lock: $(VENV)/.place
 	@$(PIP) install --quiet pip-tools==7.6.2
-	$(COMPILE) --build-deps-for editable --extra embedded --extra embedder -o requirements.lock pyproject.toml
+	$(COMPILE) --build-deps-for editable --extra embedded --extra embedder --extra page -o requirements.lock pyproject.toml
 	$(COMPILE) --constraint requirements.lock --extra test --extra check -o requirements-dev.lock pyproject.toml
 	cd tests/bench && $(subst $(BIN),$(CURDIR)/$(BIN),$(COMPILE)) -o requirements.txt requirements.in
 

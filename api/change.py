@@ -139,12 +139,12 @@ async def _once(change: Change, effect: Effect, claim: _Claim | None) -> Done:
         if known is not None:
             return known
     done = await _effected(change, effect)
-    if change.events:
-        await change.session.fetch_text(_APPEND, orjson.dumps(change.events).decode())
     if claim is not None:
         actor = change.actor
         sql = _KEEP.format(role=actor.db_role)
         await change.session.fetch_text(sql, actor.organization_id, actor.actor_id, claim.key, done.text())
+    if change.events:  # last: the organization's head row is locked from here to the commit
+        await change.session.fetch_text(_APPEND, orjson.dumps(change.events).decode())
     return done
 
 

@@ -43,7 +43,9 @@ async def locked(
 
     shape = (table.name, tuple(column.key for column in columns), tests)
     if mirror.allows(role, table.name, "update"):
-        rows = await change.session.fetch(("locked", *shape), lambda: build("update").with_for_update(key_share=True), id=database_id)
+        rows = await change.session.fetch(
+            ("locked", *shape), lambda: build("update").with_for_update(key_share=True), id=database_id
+        )
         if rows:
             return rows[0]
     seen = mirror.allows(role, table.name) and await change.session.fetch(

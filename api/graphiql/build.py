@@ -1,9 +1,10 @@
-"""Builds the page into `assets`, once per state of its sources: `python -m api.graphiql.build [--force]`.
+"""Builds the page into `assets`, once per state of its sources: `python -m api.graphiql.build [--now]`.
 
 It works in a temporary folder, so that 250 MB of node_modules do not stay. A build that cannot run is no failure: the
-server then shows a plain page, and the next try comes an hour later, or with --force.
+server then shows a plain page, and the next try comes an hour later; with --now it comes at once and tells by exit code.
 """
 
+import contextlib
 import gzip
 import hashlib
 import os
@@ -31,20 +32,23 @@ class BuildError(Exception):
 
 
 def main(arguments: list[str]) -> int:
-    """0 when the page is built, or need not be; 1 only with --force and without a page."""
-    is_forced = "--force" in arguments
+    """0 when the page is built, or need not be; 1 only with --now and without it."""
+    is_asked_for = "--now" in arguments
     stamp = _stamp()
-    if not is_forced and (_known(STAMP) == stamp or _failed_lately(stamp)):
+    if _known(STAMP) == stamp:
         return 0
-    print("Building the GraphiQL page (once, about a minute)", flush=True)  # noqa: T201 - progress, before there is a CLI
+    if not is_asked_for and _failed_lately(stamp):
+        return 0
+    print("Building GraphiQL (once, about a minute)", flush=True)  # noqa: T201 - there is no CLI yet
     try:
         _build(stamp)
     except (BuildError, OSError) as error:
-        print(f"The page was not built: {error}", file=sys.stderr)  # noqa: T201
-        print("The API serves a plain page instead; `make page` tries again.", file=sys.stderr)  # noqa: T201
-        ASSETS.mkdir(exist_ok=True)
-        (ASSETS / FAILED).write_text(stamp)
-        return int(is_forced)
+        print(f"\nGraphiQL was not built: {error}", file=sys.stderr)  # noqa: T201
+        print("The API is served all the same, with a plain page; `make page` tries again.", file=sys.stderr)  # noqa: T201
+        with contextlib.suppress(OSError):
+            ASSETS.mkdir(exist_ok=True)
+            (ASSETS / FAILED).write_text(stamp)
+        return int(is_asked_for)
     return 0
 
 

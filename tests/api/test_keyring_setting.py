@@ -11,7 +11,9 @@ import pytest
 from api.settings import SettingsError, load
 from db.crypto import Address
 
-OLD, NEW = (f"{key_id}:{base64.b64encode(hashlib.sha256(key_id.encode()).digest()).decode()}" for key_id in ("old", "new"))
+OLD, NEW = (
+    f"{key_id}:{base64.b64encode(hashlib.sha256(key_id.encode()).digest()).decode()}" for key_id in ("old", "new")
+)
 
 
 def test_the_demos_keyring_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:

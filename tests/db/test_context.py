@@ -224,5 +224,8 @@ async def test_definer_functions_are_closed_to_the_public_and_pin_their_search_p
     assert len(rows) >= 9
     assert [row["name"] for row in rows if row["is_public"] or 'search_path=""' not in (row["proconfig"] or [])] == []
     owners = {row["name"]: row["owner"] for row in rows}
-    assert {name for name, owner in owners.items() if owner == "minutebook_owner"} == {"ensure_partitions"}
+    assert {name for name, owner in owners.items() if owner == "minutebook_owner"} == {
+        "analyze_tables",
+        "ensure_partitions",
+    }
     assert set(owners.values()) == {"app_definer", "app_finder", "minutebook_owner"}
