@@ -39,7 +39,7 @@ async def site_of(urls: Urls, home: Path, **environment: str) -> AsyncIterator[S
         app = create_app(settings, urls)
         server = Server(uvicorn.Config(app, ws="none", lifespan="on", log_config=None, access_log=False))
         serving = asyncio.create_task(server.serve(sockets=[listener]))
-        while not (server.started or serving.done()):
+        while not (server.started or serving.done()):  # noqa: ASYNC110 - uvicorn offers a flag, no event
             await asyncio.sleep(0.02)
         try:
             yield Site(f"http://127.0.0.1:{listener.getsockname()[1]}")

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Literal
 
 from playwright.async_api import Browser, ConsoleMessage, Page, Request
 
@@ -72,7 +73,7 @@ async def visiting(
 ) -> AsyncIterator[Visit]:
     """The page, ready to run something."""
     width, height = size
-    scheme = "dark" if is_dark else "light"
+    scheme: Literal["dark", "light"] = "dark" if is_dark else "light"
     context = await browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
     try:
         page = await context.new_page()
