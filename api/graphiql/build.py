@@ -60,7 +60,8 @@ def _build(stamp: str) -> None:
             target = work / path.relative_to(SOURCES)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
-        npm = ["npm", "ci", "--no-progress", "--loglevel=error", "--fetch-retries=1", "--fetch-timeout=30000"]
+        npm = ["npm", "ci", "--no-progress", "--loglevel=error", "--fetch-retries=1"]
+        npm += ["--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=2000", "--fetch-timeout=30000"]
         _step("1/2 packages", npm, work, node)
         _step("2/2 bundle", ["node", "node_modules/vite/bin/vite.js", "build"], work, node)
         built = work / "assets"

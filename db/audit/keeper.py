@@ -34,7 +34,7 @@ async def sign_due(connection: Connection, signer: Signer, skipped: Container[st
     return made, faults
 
 
-async def keep_signing(url: str, signer: Signer, *, every_s: float = EVERY_S) -> None:
+async def keep_signing(url: str, signer: Signer, *, every_s: float = EVERY_S, again_s: float = AGAIN_S) -> None:
     """Never returns; cancel it."""
     # A chain that cannot be signed costs what it has in events each time: it is tried again after a while.
     again_at: dict[str, float] = {}
@@ -47,10 +47,10 @@ async def keep_signing(url: str, signer: Signer, *, every_s: float = EVERY_S) ->
                     _, faults = await sign_due(connection, signer, {each for each, at in again_at.items() if at > now})
                     for organization_id, reason in faults.items():
                         log.error("audit.not_signed", organization_id=organization_id, reason=reason)
-                        again_at[organization_id] = now + AGAIN_S
+                        again_at[organization_id] = now + again_s
                     await asyncio.sleep(every_s)
             finally:
                 connection.terminate()
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
             log.warning("audit.signing_waits", reason=type(error).__name__)
         await asyncio.sleep(every_s)

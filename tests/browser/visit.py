@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Literal
 
 from playwright.async_api import Browser, ConsoleMessage, Page, Request
 
@@ -36,7 +35,7 @@ class Visit:
         await self.page.wait_for_selector("#cost b")
         return await self.answer()
 
-    async def answer(self, containing: str = "}") -> str:
+    async def answer(self, containing: str = "{") -> str:
         await self.until(f"document.querySelector('{ANSWER}').innerText.includes('{containing}')")
         return (await self.page.inner_text(ANSWER)).replace("\xa0", " ")
 
@@ -68,13 +67,10 @@ class Visit:
 
 
 @asynccontextmanager
-async def visiting(
-    browser: Browser, site: Site, size: tuple[int, int] = WIDE, *, is_dark: bool = False
-) -> AsyncIterator[Visit]:
+async def visiting(browser: Browser, site: Site, size: tuple[int, int] = WIDE) -> AsyncIterator[Visit]:
     """The page, ready to run something."""
     width, height = size
-    scheme: Literal["dark", "light"] = "dark" if is_dark else "light"
-    context = await browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+    context = await browser.new_context(viewport={"width": width, "height": height}, color_scheme="light")
     try:
         page = await context.new_page()
         visit = Visit(page)

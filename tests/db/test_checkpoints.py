@@ -133,7 +133,7 @@ async def test_the_keeper_goes_on_after_its_connection_was_lost(house: House, tm
     signer = signer_in(tmp_path)
     old = happened("imported") | {"occurred_at": "2020-01-01T00:00:00Z"}
     await house.append(old, role="none")
-    keeping = asyncio.create_task(keep_signing(house.urls.operator, signer, every_s=0.05))
+    keeping = asyncio.create_task(keep_signing(house.urls.operator, signer, every_s=0.05, again_s=0.5))
     try:
         await until(house, 1)
         admin = await asyncpg.connect(house.urls.bootstrap)

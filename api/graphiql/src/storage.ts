@@ -15,7 +15,18 @@ interface Operation {
 function clean<Item extends Operation>(items: Item[]): Item[] {
   return items
     .filter((item) => !SECRET.test(`${item.query ?? ""} ${item.variables ?? ""}`))
-    .map((item) => ({ ...item, headers: null, response: null }));
+    .map((item) => ({ ...item, variables: declared(item), headers: null, response: null }));
+}
+
+/** The variables that the operation takes: others may be left from one that took a secret. */
+function declared({ query, variables }: Operation): string | null {
+  try {
+    const pairs = Object.entries(JSON.parse(variables || "{}"));
+    const taken = pairs.filter(([name]) => new RegExp(`\\$${name}\\b`).test(query ?? ""));
+    return taken.length ? JSON.stringify(Object.fromEntries(taken), null, 2) : null;
+  } catch {
+    return null; // half typed
+  }
 }
 
 function kept(key: string, value: string): string | null {
