@@ -36,12 +36,14 @@ INSERT INTO app.ai_interactions (organization_id, id, user_id, conversation_id, 
 INSERT INTO app.ai_usage_logs (organization_id, id, user_id, tier, provider, created_at)
     SELECT organization_id, gen_random_uuid(), user_id, 'FREE', 'OPENAI', created_at FROM app.ai_interactions;
 INSERT INTO app.tool_calls (organization_id, id, user_id, session_id, conversation_id, tool_name, "timestamp", payload_hash, created_at)
-    SELECT i.organization_id, gen_random_uuid(), i.user_id, i.conversation_id, i.conversation_id, 'tool_' || row_number() OVER () % 5,
+    SELECT i.organization_id, gen_random_uuid(), i.user_id, i.conversation_id, i.conversation_id, 'tool_' || row_number() OVER (PARTITION BY i.organization_id, i.user_id ORDER BY i.created_at) % 5,
         i.created_at, sha256(''), i.created_at
     FROM app.ai_interactions AS i;
 INSERT INTO app.tool_call_outcomes (organization_id, tool_call_id, user_id, status, "timestamp", completed_at, payload_hash, created_at)
-    SELECT organization_id, id, user_id, CASE WHEN row_number() OVER () % 9 = 0 THEN 'ERROR' ELSE 'SUCCESS' END, "timestamp",
-        "timestamp" + interval '1 s', payload_hash, created_at
+    SELECT organization_id, id, user_id,
+        -- Counted per person: over all rows, what a person is left with would hang on the day on which a month begins.
+        CASE WHEN row_number() OVER (PARTITION BY organization_id, user_id ORDER BY created_at) % 9 = 0 THEN 'ERROR' ELSE 'SUCCESS' END,
+        "timestamp", "timestamp" + interval '1 s', payload_hash, created_at
     FROM app.tool_calls;
 INSERT INTO app.ai_content_searches (organization_id, id, user_id, query, content_type, created_at)
     SELECT organization_id, gen_random_uuid(), user_id, 'parking', 'EXERCISE', created_at FROM app.ai_interactions;
