@@ -35,7 +35,6 @@ _KNOWN: Final = """/* {role} */ SELECT request_hash, result FROM app.idempotency
 WHERE organization_id = $1 AND actor_id = $2 AND key = $3"""
 _KEEP: Final = """/* {role} */ UPDATE app.idempotency_keys SET result = $4
 WHERE organization_id = $1 AND actor_id = $2 AND key = $3"""
-_APPEND: Final = "SELECT seq FROM app.audit_append($1::jsonb)"
 
 
 @strawberry.directive(
@@ -121,6 +120,8 @@ async def changed(info: Info, given: object, effect: Effect) -> Done:
             async with context.writing() as session:
                 session.statements = context.session.statements
                 return await _once(Change(session), effect, claim)
+        except _UndoneError as undone:
+            return undone.done
         except (asyncpg.SerializationError, asyncpg.DeadlockDetectedError):
             if attempt == ATTEMPTS:
                 raise
@@ -133,42 +134,53 @@ class _Claim:
     request_hash: bytes
 
 
+class _UndoneError(Exception):
+    """A change was refused, and nothing of its transaction is to stay."""
+
+    def __init__(self, done: Done) -> None:
+        super().__init__("undone")
+        self.done = done
+
+
 async def _once(change: Change, effect: Effect, claim: _Claim | None) -> Done:
-    if claim is not None:
+    if claim is None:
+        done, is_refused = await _effected(change, effect)
+        if is_refused:
+            raise _UndoneError(done)
+    else:
         known = await _claimed(change.session, claim)
         if known is not None:
             return known
-    done = await _effected(change, effect)
-    if claim is not None:
-        actor = change.actor
-        sql = _KEEP.format(role=actor.db_role)
-        await change.session.fetch_text(sql, actor.organization_id, actor.actor_id, claim.key, done.text())
-    if change.events:  # last: the organization's head row is locked from here to the commit
-        await change.session.fetch_text(_APPEND, orjson.dumps(change.events).decode())
+        done = await _kept(change, effect, claim)
+    if change.events:
+        await change.session.commit_with(orjson.dumps(change.events).decode())
     return done
 
 
-async def _effected(change: Change, effect: Effect) -> Done:
-    """The effect behind a savepoint, so that a refusal leaves nothing but its own record."""
-    session = change.session
+async def _kept(change: Change, effect: Effect, claim: _Claim) -> Done:
+    """The effect behind a savepoint, so that a refusal leaves nothing but what is known under its key."""
+    session, actor = change.session, change.actor
     await session.execute_text("SAVEPOINT effect")
+    done, is_refused = await _effected(change, effect)
+    if is_refused:
+        await session.undo_to("effect")
+        change.events.clear()
+    sql = _KEEP.format(role=actor.db_role)
+    await session.fetch_text(sql, actor.organization_id, actor.actor_id, claim.key, done.text())
+    return done
+
+
+async def _effected(change: Change, effect: Effect) -> tuple[Done, bool]:
+    """What was done, and whether it was refused as a whole."""
     try:
-        ids = await effect(change)
+        return Done(await effect(change), change.errors), False
     except RefusedError as refused:
-        await _undo(change)
-        return Done(refused.done, list(refused.errors))
+        return Done(refused.done, list(refused.errors)), True
     except asyncpg.IntegrityConstraintViolationError as error:
         code = user_error_code(error)
         if code is None:
             raise
-        await _undo(change)
-        return Done({}, [user_error(UserErrorCode(code), *change.paths.get(code, ()))])
-    return Done(ids, change.errors)
-
-
-async def _undo(change: Change) -> None:
-    await change.session.undo_to("effect")
-    change.events.clear()
+        return Done({}, [user_error(UserErrorCode(code), *change.paths.get(code, ()))]), True
 
 
 async def _claimed(session: Session, claim: _Claim) -> Done | None:

@@ -119,7 +119,7 @@ class Operations:
             async with act_as(
                 self.pools, context.actor, read_only=False, request_id=context.request_id, limits=self.limits
             ) as session:
-                await session.fetch_text("SELECT seq FROM app.audit_append($1::jsonb)", events)
+                await session.commit_with(events)
         except Exception as error:
             raise UnavailableError from error
 

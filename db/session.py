@@ -1,6 +1,7 @@
 """One transaction that acts as a caller: begun with its first statement, ended in one message, never left behind.
 
 A query's loaders take turns on it (one connection runs one statement at a time), so all of them read one snapshot.
+A change on record commits before the disk has it and is acknowledged after: docs/decisions/0006-commit-then-flush.md.
 """
 
 import asyncio
@@ -25,6 +26,16 @@ log = structlog.get_logger(__name__)
 STATEMENT_TIMEOUT_MS: Final = 5_000
 END_TIMEOUT_S: Final = 5.0
 ROLLBACK: Final = "ROLLBACK; SELECT app.assert_clean()"
+APPEND: Final = "SELECT app.audit_append($1::jsonb)"
+
+# The append locks the head of the organization's chain. COMMIT gives that lock back without waiting for the disk; then
+# the message's own commit waits, for all that was committed before it, together with everybody else's. set_config, not
+# SET LOCAL: it must not reach Citus workers, which nobody would then wait for. The events come as hexadecimal digits:
+# nothing in them could end the literal.
+COMMIT_ON_RECORD: Final = (
+    "SELECT app.audit_append(convert_from('\\x{events}', 'UTF8')::jsonb), set_config('synchronous_commit', 'off', true);"
+    " COMMIT; SELECT app.assert_clean(), pg_logical_emit_message(true, 'minutebook', '')"
+)
 
 
 class LostCommitError(Exception):
@@ -47,8 +58,8 @@ class Session:
     """The caller's transaction. `statements` lists the data statements that it ran, for tests and for tracing."""
 
     __slots__ = (
-        "_connection", "_failure", "_has_begun", "_limits", "_lock", "_pool", "_read_only", "_request_id", "_running",
-        "actor", "now", "statements",
+        "_connection", "_events", "_failure", "_has_begun", "_limits", "_lock", "_pool", "_read_only", "_request_id",
+        "_running", "actor", "now", "statements",
     )  # fmt: skip
 
     def __init__(
@@ -66,6 +77,7 @@ class Session:
         self._failure: Exception | None = None
         self._running: asyncio.Task[Any] | None = None
         self._has_begun = False
+        self._events: str | None = None
 
     async def fetch(self, shape: Hashable, build: Callable[[], Executable], **values: Any) -> list[asyncpg.Record]:
         """Run the statement of `shape`, built by `build` when it is new. Raises asyncpg's errors.
@@ -100,16 +112,21 @@ class Session:
             self._failure = None
         await self.execute_text(f"ROLLBACK TO SAVEPOINT {savepoint}")
 
-    async def _send(self, method: Literal["fetch", "execute"], sql: str, *arguments: Any) -> Any:
+    async def commit_with(self, events: str) -> None:
+        """End on record: these audit events, a JSON array, are appended by the message that commits. Nothing may follow."""
+        await self._send("begin", APPEND)
+        self._events = events
+
+    async def _send(self, method: Literal["begin", "fetch", "execute"], sql: str, *arguments: Any) -> Any:
         async with self._lock:
             if self._failure is not None:  # aborted, never begun or over: a statement could run outside of it
                 raise self._failure
             self._running = asyncio.current_task()
             try:
                 connection = self._connection or await self._begin()
-                if method == "fetch":
+                if method != "execute":
                     self.statements.append(sql)
-                return await getattr(connection, method)(sql, *arguments)
+                return await getattr(connection, method)(sql, *arguments) if method != "begin" else None
             except BaseException as error:
                 self._failure = error if isinstance(error, Exception) else TransactionOverError("cut off")
                 raise
@@ -166,7 +183,9 @@ class Session:
                 else:
                     await self._commit(connection)
             is_clean = True
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            if isinstance(error, asyncpg.PostgresError) and not is_undone:
+                is_clean = await _is_rolled_back(connection)
             if not failed:  # else the caller is told what came first
                 raise
         finally:
@@ -176,10 +195,23 @@ class Session:
             await release(self._pool, connection)
 
     async def _commit(self, connection: PoolConnectionProxy) -> None:
+        if self._events is not None:  # in an aborted transaction the append fails, and the message with it
+            await connection.execute(COMMIT_ON_RECORD.format(events=self._events.encode().hex()))
+            return
         # A COMMIT of an aborted transaction is answered ROLLBACK, without an error: only its own tag tells.
         if await connection.execute("COMMIT") != "COMMIT":
             raise LostCommitError
         await connection.execute("SELECT app.assert_clean()")
+
+
+async def _is_rolled_back(connection: PoolConnectionProxy) -> bool:
+    """Whether a connection whose last message failed is clean again."""
+    try:
+        async with asyncio.timeout(END_TIMEOUT_S):
+            await connection.execute(ROLLBACK)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        return False
+    return True
 
 
 @asynccontextmanager

@@ -18,10 +18,12 @@ from typing import Any, Final
 
 import asyncpg
 
+from db.actor import END
 from db.bootstrap import bootstrap
 from db.embedded import EmbeddedServer
 from db.engine import Urls
 from db.migrate import upgrade
+from db.session import COMMIT_ON_RECORD
 
 WRITERS: Final = 32
 TURN_S: Final = 1.0
@@ -30,7 +32,6 @@ TARGETS: Final = {1: 0.5, 100: 0.75}
 
 _CHANGE: Final = """/* app_member */ INSERT INTO app.ai_feedback (organization_id, message_id, user_id, rating)
 VALUES ($1, $2, $3, $4) ON CONFLICT (organization_id, message_id, user_id) DO UPDATE SET rating = excluded.rating"""
-_APPEND: Final = "SELECT seq FROM app.audit_append($1::jsonb)"
 _PLANT: Final = """
 INSERT INTO app.organizations (id, slug, name, kind, timezone) VALUES ('{o}', 'bench-{n}', 'Bench', 'TEAM', 'UTC');
 INSERT INTO app.users (organization_id, id, role) SELECT '{o}', md5('{o}' || w)::uuid, 'MEMBER' FROM generate_series(0, {w}) w;
@@ -61,7 +62,6 @@ class Writer:
     user: str
     messages: Any
     ratings: Any
-    is_together: bool
 
     async def change(self, *, is_audited: bool) -> None:
         """One transaction as the API makes it."""
@@ -72,17 +72,10 @@ class Writer:
         )
         message = next(self.messages)
         await connection.execute(_CHANGE, self.organization, message, self.user, next(self.ratings))
-        if is_audited and self.is_together:
-            # Hexadecimal: nothing in it could end the literal.
-            event = f"convert_from('\\x{_event(message).encode().hex()}', 'UTF8')::jsonb"
-            await connection.execute(f"SELECT app.audit_append({event}); COMMIT; SELECT app.assert_clean()")
-            return
-        if is_audited:
-            await connection.fetchval(_APPEND, _event(message))
-        tag = await connection.execute("COMMIT")
-        if tag != "COMMIT":
-            raise RuntimeError(f"a change was not stored: {tag}")
-        await connection.execute("SELECT app.assert_clean()")
+        # Both ends fail as a whole in a transaction that was aborted, and both leave in one message.
+        await connection.execute(
+            COMMIT_ON_RECORD.format(events=_event(message).encode().hex()) if is_audited else f"SELECT 1; {END}"
+        )
 
 
 def _event(message: object) -> str:
@@ -90,7 +83,7 @@ def _event(message: object) -> str:
     return json.dumps([event | {"details": {"columns": ["rating"]}}])
 
 
-async def planted(urls: Urls, count: int, *, is_together: bool) -> list[Writer]:
+async def planted(urls: Urls, count: int) -> list[Writer]:
     """Writers over `count` new organizations, more organizations than writers being shared out in turn."""
     operator = await asyncpg.connect(urls.bootstrap)
     writers: list[Writer] = []
@@ -111,7 +104,7 @@ async def planted(urls: Urls, count: int, *, is_together: bool) -> list[Writer]:
             writers[len(writers) % WRITERS].connection if len(writers) >= WRITERS else await asyncpg.connect(urls.api)
         )
         writers.append(
-            Writer(connection, row[0], row[1], itertools.cycle(row[2]), itertools.cycle((1, 5)), is_together)
+            Writer(connection, row[0], row[1], itertools.cycle(row[2]), itertools.cycle((1, 5)))
         )
     return writers
 
@@ -154,9 +147,9 @@ async def check(urls: Urls, writers: list[Writer], audited: Side) -> None:
         await connection.close()
 
 
-async def measure(urls: Urls, count: int, seconds: float, *, is_together: bool) -> bool:
+async def measure(urls: Urls, count: int, seconds: float) -> bool:
     """Print one line; whether the ratio is what it must be."""
-    writers = await planted(urls, count, is_together=is_together)
+    writers = await planted(urls, count)
     plain, audited, warm = Side(), Side(), Side()
     await turn(writers, warm, is_audited=False)
     for _ in range(max(1, round(seconds / TURN_S / 2))):
@@ -173,20 +166,19 @@ async def measure(urls: Urls, count: int, seconds: float, *, is_together: bool) 
     return ratio >= TARGETS[count]
 
 
-async def main(server: EmbeddedServer, seconds: float, *, is_together: bool) -> int:
+async def main(server: EmbeddedServer, seconds: float) -> int:
     urls = await bootstrap(server.bootstrap_url, credentials=server.credentials)
     await upgrade(urls)
-    return 0 if all([await measure(urls, count, seconds, is_together=is_together) for count in TARGETS]) else 1
+    return 0 if all([await measure(urls, count, seconds) for count in TARGETS]) else 1
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=20, help="of each of the two measurements")
-    parser.add_argument("--together", action="store_true", help="append and commit in one message")
     parser.add_argument("--memory", type=Path, help="a folder in memory, where nothing waits for a disk")
     given = parser.parse_args()
     with (
         tempfile.TemporaryDirectory(prefix="minutebook-bench-", dir=given.memory) as home,
         EmbeddedServer(Path(home), is_durable=given.memory is None) as running,
     ):
-        sys.exit(asyncio.run(main(running, given.seconds, is_together=given.together)))
+        sys.exit(asyncio.run(main(running, given.seconds)))

@@ -3,4 +3,4 @@
 FROM app.ai_conversations 
 WHERE app.ai_conversations.organization_id = $1::UUID AND app.ai_conversations.user_id = $2::UUID AND app.ai_conversations.id = $3::UUID FOR NO KEY UPDATE;
 /* app_member */ UPDATE app.ai_conversations SET deleted_at=$1::TIMESTAMP WITH TIME ZONE WHERE app.ai_conversations.organization_id = $2::UUID AND app.ai_conversations.user_id = $3::UUID AND app.ai_conversations.id = $4::UUID;
-SELECT seq FROM app.audit_append($1::jsonb);
+SELECT app.audit_append($1::jsonb);
