@@ -26,6 +26,8 @@ log = structlog.get_logger(__name__)
 STATEMENT_TIMEOUT_MS: Final = 5_000
 END_TIMEOUT_S: Final = 5.0
 ROLLBACK: Final = "ROLLBACK; SELECT app.assert_clean()"
+# COMMIT of an aborted transaction is a rollback without an error; a statement before it in the same message fails there.
+COMMIT: Final = f"SELECT 1; {END}"
 APPEND: Final = "SELECT app.audit_append($1::jsonb)"
 
 # The append locks the head of the organization's chain. COMMIT gives that lock back without waiting for the disk; then
@@ -39,7 +41,7 @@ COMMIT_ON_RECORD: Final = (
 
 
 class LostCommitError(Exception):
-    """What the transaction did was not stored: a statement of it failed, or PostgreSQL answered COMMIT with a rollback."""
+    """What the transaction did was not stored: a statement of it failed."""
 
 
 class TransactionOverError(RuntimeError):
@@ -183,8 +185,8 @@ class Session:
                 else:
                     await self._commit(connection)
             is_clean = True
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-            if isinstance(error, asyncpg.PostgresError) and not is_undone:
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, LostCommitError) as error:
+            if isinstance(error, asyncpg.PostgresError | LostCommitError) and not is_undone:
                 is_clean = await _is_rolled_back(connection)
             if not failed:  # else the caller is told what came first
                 raise
@@ -195,13 +197,12 @@ class Session:
             await release(self._pool, connection)
 
     async def _commit(self, connection: PoolConnectionProxy) -> None:
-        if self._events is not None:  # in an aborted transaction the append fails, and the message with it
-            await connection.execute(COMMIT_ON_RECORD.format(events=self._events.encode().hex()))
-            return
-        # A COMMIT of an aborted transaction is answered ROLLBACK, without an error: only its own tag tells.
-        if await connection.execute("COMMIT") != "COMMIT":
-            raise LostCommitError
-        await connection.execute("SELECT app.assert_clean()")
+        events = self._events
+        sql = COMMIT if events is None else COMMIT_ON_RECORD.format(events=events.encode().hex())
+        try:
+            await connection.execute(sql)
+        except asyncpg.InFailedSQLTransactionError as error:
+            raise LostCommitError from error
 
 
 async def _is_rolled_back(connection: PoolConnectionProxy) -> bool:

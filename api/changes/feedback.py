@@ -94,7 +94,8 @@ def _remove(role: Role) -> Executable:
     return delete(T).where(mirror.where(role, T, "delete"), wanted).returning(T.c.id)
 
 
-async def _submit(change: Change, given: SubmitFeedbackInput) -> dict[str, Any]:
+async def submit(change: Change, given: SubmitFeedbackInput) -> dict[str, Any]:
+    """The effect of submitFeedback inside its transaction. Raises RefusedError."""
     message_id = id_of(given.message_id, "Message", "messageId")
     text = text_of(present(given.text), "text", most=MAX_TEXT)
     allowed(change, T, "insert")
@@ -128,7 +129,7 @@ class FeedbackMutation:
         info: Info,
         input: Annotated[SubmitFeedbackInput, strawberry.argument(description="What to say of what.")],
     ) -> SubmitFeedbackPayload:
-        done = await changed(info, input, lambda change: _submit(change, input))
+        done = await changed(info, input, lambda change: submit(change, input))
         return SubmitFeedbackPayload(done=done, user_errors=done.errors)
 
     @strawberry.mutation(description="Withdraw one's rating of an answer. Without one, nothing happens.")

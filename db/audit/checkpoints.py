@@ -44,12 +44,10 @@ WHERE organization_id = $1::text::uuid AND seq BETWEEN $2 AND $3 ORDER BY seq"""
 _NEW: Final = """
 SELECT seq, leaf, prev_hash, hash FROM app.audit_events
 WHERE organization_id = $1::text::uuid AND seq > $2 AND seq <= $3 ORDER BY seq"""
-_HEAD: Final = "SELECT seq FROM app.audit_heads WHERE organization_id = $1::text::uuid"
+_TOP: Final = "SELECT coalesce(max(seq), 0) FROM app.audit_events WHERE organization_id = $1::text::uuid"
 # A statement of its own, whose commit waits for the disk: events up to here survive a crash. Others can be seen before
 # they do (db/session.py), and a note about events that were lost with a crash would accuse an honest log.
-_HORIZON: Final = """
-SELECT seq, pg_logical_emit_message(true, 'minutebook', '')
-FROM app.audit_heads WHERE organization_id = $1::text::uuid"""
+_HORIZON: Final = f"SELECT ({_TOP}), pg_logical_emit_message(true, 'minutebook', '')"
 _INSERT: Final = """
 INSERT INTO app.audit_checkpoints (organization_id, tree_size, root_hash, subtrees, note, key_id)
 VALUES ($1::text::uuid, $2, $3, $4, $5, $6)"""
@@ -78,7 +76,7 @@ async def sign(connection: Connection, organization_id: str, signer: Signer) -> 
     Raises BrokenChainError, NotesError and asyncpg's errors; then nothing was written to the database.
     """
     origin = signer.key.public.origin(organization_id)
-    horizon = await connection.fetchval(_HORIZON, organization_id) or 0
+    horizon = await connection.fetchval(_HORIZON, organization_id)
     async with connection.transaction(isolation="read_committed"):
         await connection.execute(_LOCK, organization_id)
         tree, head = await _last_tree(connection, organization_id)
@@ -96,7 +94,7 @@ async def sign(connection: Connection, organization_id: str, signer: Signer) -> 
             if noted is not None and noted.size == tree.size:
                 _same(tree, noted)
         if noted is not None and noted.size > tree.size:
-            if await connection.fetchval(_HEAD, organization_id) >= noted.size:
+            if await connection.fetchval(_TOP, organization_id) >= noted.size:
                 return None  # somebody signed while we waited for the lock: our horizon is older
             raise BrokenChainError(f"it has {tree.size} events; {noted.size} were signed: is this an old backup?")
         if tree.size == signed_size:

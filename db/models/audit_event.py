@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped
 
-from db.base import Base, erasable, key_to, length, not_negative, of_organization, one_of, sha256
+from db.base import Base, erasable, not_negative, of_organization, one_of, sha256
 from db.types import ActorRole, Count, KeyUid, RowId, Stamp, Uid
 
 
@@ -55,11 +55,9 @@ class AuditEvent(Base):
         UniqueConstraint("organization_id", "prev_hash"),
         one_of("actor_role", ActorRole),
         CheckConstraint("seq >= 1", name="seq"),
-        CheckConstraint("action ~ '^[a-z_]+([.][a-z_]+)+$'", name="action"),
-        length("action", 100),
-        length("target_type", 100),
-        length("request_id", 64),
-        sha256("target_digest", "payload_digest", "leaf", "prev_hash", "hash"),
+        # Few and short: each insert reads its checks anew from their text, and these stand under the lock of the head.
+        # The digests need none, since whoever verifies the chain computes them again.
+        CheckConstraint("action ~ '^(?=.{1,100}$)[a-z_]+([.][a-z_]+)+$'", name="action"),
     )
 
 
@@ -72,7 +70,9 @@ class AuditPayload(Base):
     payload: Mapped[bytes | None]
     redacted_at: Mapped[datetime | None]
 
-    __table_args__ = (key_to("audit_events", "event_id"), erasable())
+    # No foreign key to the event: the one function that may insert writes both in one go, nothing deletes an event, and
+    # the key's own look-up was an eighth of the time for which the head is locked.
+    __table_args__ = (erasable(),)
 
 
 class AuditCheckpoint(Base):

@@ -13,6 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from audit_verifier.note import Checkpoint
+from db.audit import checkpoints
 from db.audit.checkpoints import BrokenChainError, due
 from db.audit.keeper import keep_signing, sign_due
 from db.audit.notes import Notes, NotesError
@@ -65,6 +66,25 @@ async def test_each_root_is_rfc_6962s_over_the_leaves_however_the_tree_grew(hous
     assert blocks == root_of(leaves[:256]) + root_of(leaves[256:512])
     assert await signed(house, signer) is None
     assert len(await rows(house)) == len(sizes)
+
+
+async def test_what_is_seen_before_the_disk_has_it_is_left_to_the_next_checkpoint(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await append(house, 2)
+    lock = checkpoints._LOCK
+    # Between the commit that waits for the disk and the reading another event comes, as if its own writer still waited.
+    monkeypatch.setattr(checkpoints, "_LOCK", f"WITH late AS ({lock}) SELECT pg_sleep(0.3), count(*) FROM late")
+    signer = signer_in(tmp_path)
+    checkpoint, _ = await asyncio.gather(signed(house, signer), _later(house))
+    assert checkpoint.size == 2
+    assert len(await house.events()) == 3
+    assert (await signed(house, signer)).size == 3
+
+
+async def _later(house: House) -> None:
+    await asyncio.sleep(0.15)
+    await append(house, 1)
 
 
 async def test_a_note_is_what_its_specification_says(house: House, tmp_path: Path) -> None:

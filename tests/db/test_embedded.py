@@ -128,6 +128,8 @@ async def test_a_running_server_can_be_joined_and_is_left_alone(
 
 
 async def test_there_is_nothing_to_join_after_a_stop(home: Path) -> None:
+    with EmbeddedServer(home, is_durable=False):
+        pass
     with pytest.raises(EmbeddedServerError, match="no PostgreSQL is ready"):
         EmbeddedServer(home).join()
     with pytest.raises(EmbeddedServerError, match="not running"):

@@ -24,6 +24,7 @@ CONTEXT = (
     " current_setting('app.user_id') AS user_, current_setting('app.actor_id') AS actor"
 )
 BACKEND = "SELECT pg_backend_pid() AS pid"
+EVENT = '[{"action": "house.changed", "details": {"text": "\'; DROP TABLE x; --"}}]'
 MEMBER, STRANGER = person(0, Role.MEMBER), person(1, Role.MEMBER)
 SERVICE = person(0, Role.SERVICE)
 
@@ -140,10 +141,13 @@ async def test_a_swallowed_error_of_a_change_is_a_lost_commit(urls: Urls, pools:
     assert await whole(pools.api)
 
 
-async def test_a_commit_that_postgresql_answers_with_a_rollback_is_a_lost_commit(pools: Pools) -> None:
+@pytest.mark.parametrize("end", ["plain", "on record"])
+async def test_a_commit_that_would_be_a_rollback_is_a_lost_commit(pools: Pools, end: str) -> None:
     async def work() -> None:
         async with act_as(pools, MEMBER, read_only=False) as session:
             await session.fetch_text(BACKEND)
+            if end == "on record":
+                await session.commit_with(EVENT)
             assert session._connection is not None
             with suppress(asyncpg.DivisionByZeroError):
                 await session._connection.execute("SELECT 1 / 0")  # behind the session's back
@@ -241,6 +245,39 @@ async def test_a_forgotten_statement_is_stopped_and_takes_no_other_connection(
     assert [type(each) for each in results] == [asyncio.CancelledError, TransactionOverError, TransactionOverError]
     with pytest.raises(TransactionOverError):
         await session.fetch_text(READS[0])
+    assert await pid_of(pools) == before
+    assert await whole(pools.api)
+
+
+async def test_a_change_on_record_is_on_the_disk_before_it_is_acknowledged(urls: Urls, pools: Pools) -> None:
+    async with superuser(urls) as connection:
+        await connection.execute("SET synchronous_commit = on; CHECKPOINT")
+        for role in ("minutebook_api", "minutebook_ingest"):  # the tests' own server would wait for nobody
+            await connection.execute(
+                f"ALTER ROLE {role} IN DATABASE {connection._params.database} SET synchronous_commit = on"
+            )
+        await pools.api.expire_connections()
+        for _ in range(3):
+            async with act_as(pools, MEMBER, read_only=False) as session:
+                await session.fetch_text(BACKEND)
+                await session.commit_with(EVENT)
+            assert await connection.fetchval("SELECT pg_current_wal_flush_lsn() >= pg_current_wal_insert_lsn()")
+        assert await connection.fetchval("SELECT count(*) FROM app.audit_events") == 3
+
+
+async def test_what_cannot_be_put_on_record_is_undone_and_the_connection_goes_on(urls: Urls, pools: Pools) -> None:
+    before = await pid_of(pools)
+
+    async def work() -> None:
+        async with act_as(pools, MEMBER, read_only=False) as session:
+            await session.fetch_text("INSERT INTO app.ai_conversations (organization_id, user_id, title) VALUES ($1, $2, 'x')",
+                                     MEMBER.organization_id, MEMBER.user_id)  # fmt: skip
+            await session.commit_with('[{"action": "no action at all"}]')
+
+    with pytest.raises(asyncpg.CheckViolationError):
+        await work()
+    async with superuser(urls) as connection:
+        assert await connection.fetchval("SELECT count(*) FROM app.ai_conversations") == 0
     assert await pid_of(pools) == before
     assert await whole(pools.api)
 
