@@ -18,6 +18,7 @@ from typing import Final
 
 import asyncpg
 import orjson
+import strawberry
 
 from api.change import Change
 from api.changes.feedback import SubmitFeedbackInput, submit
@@ -99,7 +100,7 @@ def _ratings(messages: list[str]) -> Iterator[SubmitFeedbackInput]:
     """Up and down in turn, over all messages."""
     thumbs = itertools.cycle((Thumb.UP, Thumb.DOWN, Thumb.UP))
     for message, thumb in zip(itertools.cycle(messages), thumbs, strict=False):
-        yield SubmitFeedbackInput(message_id=global_id("Message", message), thumb=thumb)
+        yield SubmitFeedbackInput(message_id=strawberry.ID(global_id("Message", message)), thumb=thumb)
 
 
 async def turn(writers: list[Writer], side: Side, *, is_audited: bool) -> None:
