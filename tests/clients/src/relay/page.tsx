@@ -43,6 +43,6 @@ export class Page {
       const rows = this.rows();
       if (rows.length !== count) throw new Error(`${rows.length} rows instead of ${count}: ${this.root.innerHTML}`);
       return rows;
-    }, 10_000);
+    }, { timeout: 20_000 });
   }
 }

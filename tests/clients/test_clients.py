@@ -1,0 +1,64 @@
+"""What frontends use, used: code generators over schema.graphql, and client libraries over a running server."""
+
+import hashlib
+import json
+import re
+
+import graphql
+import pytest
+
+from tests.clients.conftest import ARTIFACTS, HERE, TYPES, Tools, Verdicts
+
+SOURCES = sorted(
+    path for path in HERE.glob("src/**/*.ts*") if not path.is_relative_to(TYPES) and path.parent != ARTIFACTS
+)
+CHECKS = [sentence for path in SOURCES for sentence in re.findall(r"^test\('(.*)', ", path.read_text(), re.MULTILINE)]
+SCHEMA = graphql.build_schema((HERE.parents[1] / "schema.graphql").read_text())
+OPERATION = re.compile(r"\b(?:query|mutation|fragment) (\w+)")
+# `any` as a type, not as a word of a comment.
+ANY = re.compile(r"(?:[:<|&(,]|\bas)\s*any\b")
+
+
+@pytest.mark.usefixtures("generated")
+def test_the_manifest_has_every_document_by_its_hash_and_the_schema_accepts_it() -> None:
+    manifest: dict[str, str] = json.loads((TYPES / "persisted-documents.json").read_text())
+    documents = OPERATION.findall((HERE / "src" / "documents.ts").read_text())
+    named = {name for text in manifest.values() for name in OPERATION.findall(text)}
+    assert named == set(documents)
+    for key, text in manifest.items():
+        assert key == f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+        assert graphql.validate(SCHEMA, graphql.parse(text)) == []
+
+
+@pytest.mark.usefixtures("generated")
+def test_relay_compiled_every_document_and_made_the_refetch_queries_itself() -> None:
+    texts = "".join(path.read_text() for path in SOURCES if path.parent == ARTIFACTS.parent)
+    wanted = set(OPERATION.findall(texts)) | set(re.findall(r'queryName: "(\w+)"', texts))
+    assert {"InboxNextQuery", "ChatEarlierQuery"} < wanted
+    assert {path.name for path in ARTIFACTS.iterdir()} == {f"{name}.graphql.ts" for name in wanted}
+
+
+async def test_sources_and_generated_files_fit_in_strict_typescript(tools: Tools, generated: None) -> None:
+    said = await tools.run("types")
+    assert said.status == 0, said.text
+
+
+@pytest.mark.usefixtures("generated")
+def test_nothing_is_any() -> None:
+    found = [(path.name, line) for path in SOURCES for line in path.read_text().splitlines() if ANY.search(line)]
+    assert found == []
+    assert ANY.search((TYPES / "graphql.ts").read_text()) is None
+    for path in ARTIFACTS.iterdir():
+        types, _, _ = path.read_text().partition("\nconst node")
+        assert "export type" in types
+        assert ANY.search(types) is None, path.name
+
+
+def test_every_check_is_said_in_another_sentence_and_was_made(verdicts: Verdicts) -> None:
+    assert len(set(CHECKS)) == len(CHECKS) > 15
+    assert set(verdicts.of) == set(CHECKS), verdicts.said.text
+
+
+@pytest.mark.parametrize("sentence", CHECKS)
+def test_a_client(verdicts: Verdicts, sentence: str) -> None:
+    assert verdicts.of[sentence] == ""
