@@ -13,6 +13,7 @@ SOURCES = sorted(
     path for path in HERE.glob("src/**/*.ts*") if not path.is_relative_to(TYPES) and path.parent != ARTIFACTS
 )
 CHECKS = [sentence for path in SOURCES for sentence in re.findall(r"^test\('(.*)', ", path.read_text(), re.MULTILINE)]
+GUIDE = HERE.parents[1] / "docs" / "frontends.md"
 SCHEMA = graphql.build_schema((HERE.parents[1] / "schema.graphql").read_text())
 OPERATION = re.compile(r"\b(?:query|mutation|fragment) (\w+)")
 # `any` as a type, not as a word of a comment.
@@ -62,3 +63,20 @@ def test_every_check_is_said_in_another_sentence_and_was_made(verdicts: Verdicts
 @pytest.mark.parametrize("sentence", CHECKS)
 def test_a_client(verdicts: Verdicts, sentence: str) -> None:
     assert verdicts.of[sentence] == ""
+
+
+def test_the_guide_shows_nothing_that_is_not_tested() -> None:
+    guide = GUIDE.read_text()
+    tested = [path.read_text() for path in (*SOURCES, HERE / "codegen.ts", HERE / "relay.config.json")]
+    snippets = re.findall(r"```(?:ts|tsx|json)\n(.*?)```", guide, re.DOTALL)
+    assert len(snippets) > 10
+    assert [snippet for snippet in snippets if not any(snippet in text for text in tested)] == []
+
+    everything = " ".join(" ".join(tested).split())
+    directives = re.findall(r"`([^`\n]*@(?:appendEdge|prependNode|deleteEdge)[^`\n]*)`", guide)
+    assert len(directives) == 4
+    assert [directive for directive in directives if directive not in everything] == []
+
+    package = json.loads((HERE / "package.json").read_text())
+    commands = " ".join(re.findall(r"```sh\n(.*?)```", guide, re.DOTALL))
+    assert set(re.findall(r"@[\w-]+/[\w-]+", commands)) <= {*package["dependencies"], *package["devDependencies"]}

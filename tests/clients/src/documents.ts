@@ -89,6 +89,7 @@ export const Inbox = graphql(`
         node {
           id
           title
+          messageCount
         }
       }
     }
@@ -140,12 +141,28 @@ export const Begin = graphql(`
       conversation {
         id
         title
-        cost
+        updatedAt
       }
       userErrors {
         code
         message
         field
+      }
+    }
+  }
+`);
+
+export const Rename = graphql(`
+  mutation Rename($id: ID!, $title: String!, $expectedUpdatedAt: DateTime!) {
+    updateConversation(input: { id: $id, title: $title, expectedUpdatedAt: $expectedUpdatedAt }) {
+      conversation {
+        id
+        title
+        updatedAt
+      }
+      userErrors {
+        code
+        message
       }
     }
   }

@@ -1,6 +1,8 @@
 // What the tests are told: where the server is, and a token for each person of its world.
 import { readFileSync } from 'node:fs';
 
+import type { InboxQuery } from './gql/graphql.ts';
+
 interface Told {
   url: string;
   tokens: Record<string, string>;
@@ -37,4 +39,10 @@ export class Line {
 export function given<T>(value: T | null | undefined): T {
   if (value === null || value === undefined) throw new Error('nothing came');
   return value;
+}
+
+/** The first of these conversations that is long enough to be paged through. */
+export function longOne(inbox: InboxQuery | undefined): string {
+  const nodes = inbox?.conversations?.edges.map((edge) => edge.node) ?? [];
+  return given(nodes.find((node) => node.messageCount >= 6)).id;
 }

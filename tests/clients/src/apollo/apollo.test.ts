@@ -6,7 +6,7 @@ import { filter, firstValueFrom, map } from 'rxjs';
 
 import { Chat, Dismiss, Inbox, Warnings } from '../documents.ts';
 import type { Thumb } from '../gql/graphql.ts';
-import { given, Line, tokenOf, url } from '../server.ts';
+import { given, Line, longOne, tokenOf, url } from '../server.ts';
 import { connect } from './client.ts';
 import { rate } from './rate.ts';
 
@@ -63,8 +63,7 @@ test('Apollo shows a dismissal in the list that it has without asking again', as
 
 test('Apollo shows a rating before the server has it, and takes it back when the server refuses', async () => {
   const client = as('alice');
-  const inbox = await client.query({ query: Inbox, variables: { first: 1 } });
-  const id = given(given(inbox.data?.conversations).edges[0]).node.id;
+  const id = longOne((await client.query({ query: Inbox, variables: { first: 20 } })).data);
   const chat = client.watchQuery({ query: Chat, variables: { id, last: 6 } });
   const { node } = await arrived(chat);
   if (node?.__typename !== 'Conversation') throw new Error('no conversation came');

@@ -8,12 +8,13 @@ export async function begin(
   input: CreateConversationInput,
 ): Promise<BeginMutation['createConversation']> {
   const key = crypto.randomUUID();
-  for (let left = 3; ; left -= 1) {
+  for (let tries = 1; ; tries += 1) {
     try {
       return (await ask(to, Begin, { input, key })).createConversation;
     } catch (error) {
       // An answer is final, but for "try again later"; when none came, nobody knows what the server did.
-      if (left === 0 || (error instanceof RequestError && error.status < 503)) throw error;
+      if (tries === 4 || (error instanceof RequestError && error.status < 503)) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 100 * 2 ** tries));
     }
   }
 }

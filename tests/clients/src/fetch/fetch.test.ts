@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, expectTypeOf, test } from 'vitest';
 
-import { Begin, Inbox, Spent } from '../documents.ts';
+import { Begin, Inbox, Rename, Spent } from '../documents.ts';
 import { given, Line, tokenOf, url } from '../server.ts';
 import { ask, RequestError, type Connection } from './ask.ts';
 import { begin } from './begin.ts';
@@ -78,4 +78,18 @@ test('fetch repeats a change with its key and gets an equal answer; another chan
   expect(other.createConversation.userErrors.map(({ code }) => code)).toEqual(['IDEMPOTENCY_MISMATCH']);
   expect(await conversations(title)).toEqual([first.createConversation.conversation?.id]);
   expect(await conversations(otherwise)).toEqual([]);
+});
+
+test('fetch renames what nobody else has renamed, and is shown what somebody else made of it', async () => {
+  const { conversation } = await begin(as('carol'), { title: 'Draft' });
+  const { id, updatedAt } = given(conversation);
+  const rename = (title: string, expectedUpdatedAt: string) => ask(as('carol'), Rename, { id, title, expectedUpdatedAt });
+
+  const mine = (await rename('Mine', updatedAt)).updateConversation;
+  expect(mine.userErrors).toEqual([]);
+  const late = (await rename('Too late', updatedAt)).updateConversation;
+  expect(late.userErrors.map(({ code }) => code)).toEqual(['CONFLICT']);
+  expect(late.conversation).toEqual(mine.conversation);
+  const again = (await rename('Mine again', given(late.conversation).updatedAt)).updateConversation;
+  expect(again.conversation?.title).toBe('Mine again');
 });

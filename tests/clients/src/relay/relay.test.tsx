@@ -1,9 +1,12 @@
 import { expect, test } from 'vitest';
 
-import { given } from '../server.ts';
+import { Inbox as InboxDocument } from '../documents.ts';
+import { ask } from '../fetch/ask.ts';
+import { given, longOne, tokenOf, url } from '../server.ts';
 import { Chat } from './Chat.tsx';
 import { Inbox } from './Inbox.tsx';
 import { Page } from './page.tsx';
+import { Warnings } from './Warnings.tsx';
 
 const inbox = () => new Page('pia', <Inbox />);
 const ids = (rows: [string, string][]) => rows.map(([id]) => id);
@@ -34,8 +37,7 @@ test('Relay puts a conversation that was begun at the head of the list, and take
 });
 
 test('Relay refetches a node for the messages before, and appends the one that was sent', async () => {
-  const [conversation] = await inbox().until(3);
-  const [id] = given(conversation);
+  const id = longOne(await ask({ url, token: () => tokenOf('pia') }, InboxDocument, { first: 20 }));
   const page = new Page('pia', <Chat id={id} />);
   const latest = await page.until(3);
   const count = Number(page.text('output'));
@@ -51,6 +53,16 @@ test('Relay refetches a node for the messages before, and appends the one that w
   expect(page.text('output')).toBe(String(count + 1));
   expect(page.line.sent).toBe(3);
   expect(ids(await new Page('pia', <Chat id={id} />).until(3))).toEqual(ids(all.slice(4)));
+});
+
+test('Relay takes several dismissed insights out of the list that showed them', async () => {
+  const page = new Page('ines', <Warnings />);
+  const shown = ids(await page.until(3));
+  page.click('dismiss');
+  await page.until(0);
+  expect(page.line.sent).toBe(2);
+  const others = ids(await new Page('ines', <Warnings />).until(3));
+  expect(others.filter((id) => shown.includes(id))).toEqual([]);
 });
 
 test('Relay shows that a node is not there', async () => {
