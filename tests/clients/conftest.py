@@ -25,7 +25,7 @@ from tests.missing import missing
 HERE: Final = Path(__file__).parent
 TYPES: Final = HERE / "src" / "gql"
 ARTIFACTS: Final = HERE / "src" / "relay" / "__generated__"
-MOST_S: Final = 120
+MOST_S: Final = 180
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,12 @@ def test_the_manifest_has_every_document_by_its_hash_and_the_schema_accepts_it()
         assert graphql.validate(SCHEMA, graphql.parse(text)) == []
 
 
+def test_relay_has_a_type_for_every_scalar() -> None:
+    mapped = json.loads((HERE / "relay.config.json").read_text())["customScalarTypes"]
+    scalars = {name for name, kind in SCHEMA.type_map.items() if graphql.is_scalar_type(kind)}
+    assert set(mapped) == scalars - set(graphql.specified_scalar_types)
+
+
 @pytest.mark.usefixtures("generated")
 def test_relay_compiled_every_document_and_made_the_refetch_queries_itself() -> None:
     texts = "".join(path.read_text() for path in SOURCES if path.parent == ARTIFACTS.parent)
