@@ -26,7 +26,7 @@ const config: CodegenConfig = {
       // persisted-documents.json: SHA-256 of each document's text → the text.
       presetConfig: { fragmentMasking: false, persistedDocuments: { hashAlgorithm: 'sha256' } },
       config: { scalars, strictScalars: true, useTypeImports: true },
-      // Normalised caches add __typename themselves; done here, the manifest has the very texts that they send.
+      // Normalised caches add __typename themselves; done here, the manifest asks for it too.
       documentTransforms: [addTypenameSelectionDocumentTransform],
     },
     'src/gql/possible-types.ts': { plugins: ['fragment-matcher'], config: { useExplicitTyping: true } },
