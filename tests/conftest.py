@@ -46,13 +46,20 @@ async def urls(template: Urls) -> AsyncIterator[Urls]:
 
 
 @pytest.fixture(scope="session")
-async def world(template: Urls) -> AsyncIterator[Urls]:
-    """The demo world, seeded once for all tests that only read it."""
+async def seeded(template: Urls) -> AsyncIterator[Urls]:
+    """The demo world that others are cloned from: never connect to it."""
     from db.embedder import MiniLm
     from db.seed import seed
 
     async with clone(template) as copy:
         await seed(copy.operator, embedder=MiniLm())
+        yield copy
+
+
+@pytest.fixture(scope="session")
+async def world(seeded: Urls) -> AsyncIterator[Urls]:
+    """The demo world, for all tests that only read it."""
+    async with clone(seeded) as copy:
         yield copy
 
 

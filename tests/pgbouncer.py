@@ -18,6 +18,7 @@ import pytest
 from db.embedded import EmbeddedServer
 from db.engine import Urls
 from db.postgres_programs import Programs, unprivileged_account
+from tests.missing import missing
 
 PORT: Final = 6432  # names the socket; nothing listens on a network
 _START_ATTEMPTS: Final = 500
@@ -42,10 +43,7 @@ def program() -> Path:
     """PgBouncer's program. Skips the test where it is not installed, and fails it on CI, which installs it."""
     found = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if found is None:
-        missing = "PgBouncer is not installed: apt-get install pgbouncer"
-        if os.environ.get("CI") == "true":
-            pytest.fail(missing)
-        pytest.skip(missing)
+        missing("PgBouncer is not installed: apt-get install pgbouncer")
     return Path(found)
 
 

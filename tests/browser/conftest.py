@@ -1,6 +1,5 @@
 """Chromium once for all tests here; skipped where it, or the built page, is missing, except on CI."""
 
-import os
 import shutil
 from collections.abc import AsyncIterator
 
@@ -10,6 +9,7 @@ from playwright.async_api import Browser, async_playwright
 from api.page import is_built
 from db.engine import Urls
 from tests.browser.site import Site, site_of, somebody_elses
+from tests.missing import missing
 
 # Names other than this machine's lead nowhere, and Chromium keeps its own errands to itself.
 ALONE = (
@@ -18,12 +18,6 @@ ALONE = (
     "--disable-component-update",
     "--no-first-run",
 )
-
-
-def missing(what: str) -> None:
-    if os.environ.get("CI") == "true":
-        pytest.fail(what)
-    pytest.skip(what)
 
 
 @pytest.fixture(scope="session")
