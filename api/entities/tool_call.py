@@ -40,6 +40,7 @@ from api.loaders import to_one
 from api.node import Node, Source
 from api.paging import readable, root_page
 from api.payloads import Beside
+from api.permissions import reads
 from api.scalars import JSON, UUID, BigInt, DateTime, clean_text
 from api.windows import elapsed_ms, list_window
 from db import mirror, models
@@ -255,7 +256,10 @@ class ToolCallQuery:
         where = where_of(filter or None, info.context.now)
         return await root_page(info, Connection, listing_of(filter or None), Page.of(first, after, last, before), where)
 
-    @strawberry.field(description="How often each tool was called, among the calls that the viewer may see.")
+    @strawberry.field(
+        description="How often each tool was called, among the calls that the viewer may see.",
+        metadata=reads(lambda: (SOURCE, O)),
+    )
     async def tool_usage(self, info: Info, range: UsageRange) -> list[ToolUsageRow] | None:
         context = info.context
         readable(context, SOURCE)
@@ -273,7 +277,7 @@ def _usage(role: Role, where: Where) -> Select[Any]:
     return statement.where(*clauses).group_by(T.c.tool_name).order_by(count.desc(), T.c.tool_name)
 
 
-SOURCE = Source(
+SOURCE: Source[ToolCall] = Source(
     ToolCall,
     T,
     {

@@ -44,6 +44,45 @@ async def test_a_stretch_of_the_chain_can_be_verified(ask_small: Client) -> None
     assert (found["verdict"], found["checked"], found["fromSeq"], found["toSeq"]) == ("OK", "5", "5", "9")
 
 
+@pytest.mark.parametrize(
+    ("first", "last", "argument"),
+    [
+        (41, None, "fromSeq"),
+        (41, 41, "fromSeq"),
+        (40, 41, "toSeq"),
+        (None, 41, "toSeq"),
+        (1, 41, "toSeq"),
+        (5, 4, "toSeq"),
+        (0, 4, "fromSeq"),
+        (None, 0, "toSeq"),
+    ],
+)
+async def test_what_the_chain_does_not_have_is_refused_by_name_and_never_proved(
+    ask_small: Client, first: int | None, last: int | None, argument: str
+) -> None:
+    answer = await ask(ask_small, "18_prove_the_log", "dave", a=first, b=last)
+    assert is_refused(answer, "verifyAuditChain", "BAD_USER_INPUT")
+    assert answer.errors[0]["extensions"]["argument"] == argument
+    if (first or 1) <= (last or 41) and last != 0 and first != 0:
+        assert "the chain ends with event 40" in answer.errors[0]["message"]
+
+
+async def test_the_last_event_is_verified_alone(ask_small: Client) -> None:
+    found = (await ask(ask_small, "18_prove_the_log", "dave", a=40, b=40)).data["verifyAuditChain"]
+    assert (found["ok"], found["verdict"], found["checked"]) == (True, "OK", "1")
+
+
+async def test_a_chain_without_an_event_is_not_proved(urls: Urls, tmp_path: Path) -> None:
+    await plant(urls, times=1)
+    async with client_of(urls, tmp_path, EMBEDDER="none") as client, superuser(urls) as connection:
+        for table in ("audit_payloads", "audit_events", "audit_heads"):
+            await connection.execute(f"ALTER TABLE app.{table} DISABLE TRIGGER ALL; DELETE FROM app.{table}")
+        found = (await ask(client, "18_prove_the_log", "dave")).data["verifyAuditChain"]
+        assert (found["ok"], found["verdict"], found["checked"]) == (False, "UNVERIFIED", "0")
+        refused = await ask(client, "18_prove_the_log", "dave", a=1)
+        assert is_refused(refused, "verifyAuditChain", "BAD_USER_INPUT")
+
+
 async def test_a_proof_costs_two_statements_whatever_the_length_of_the_chain(
     ask_world: Client, ask_small: Client, ask_tenfold: Client, ran: Callable[..., None]
 ) -> None:
