@@ -57,7 +57,7 @@ class Readable:
     description="Who may make the change: the roles, by the rows that they may change.\n"
     "- `own`: what belongs to the caller\n"
     "- `organization`: all that the caller's organization has\n\n"
-    "A role that is not named gets the userError FORBIDDEN, whatever it asks for.",
+    "A role that is not named gets the userError FORBIDDEN.",
 )
 class Changeable:
     own: list[Role] | None = strawberry.UNSET
