@@ -9,20 +9,7 @@ from enum import Enum
 from typing import Annotated, Any, Final
 
 import strawberry
-from sqlalchemy import (
-    ColumnElement,
-    FromClause,
-    Select,
-    Text,
-    and_,
-    bindparam,
-    case,
-    cast,
-    func,
-    literal_column,
-    or_,
-    select,
-)
+from sqlalchemy import ColumnElement, FromClause, Select, and_, bindparam, case, cast, func, literal_column, or_, select
 from sqlalchemy.dialects import postgresql
 
 from api.connection import After, Before, Connection, First, Last, Listing, Order, Page
@@ -67,7 +54,7 @@ def _member(part: PayloadPart, name: str) -> ColumnElement[Any]:
     """One member of a payload's JSON, as the text it was written in; null in rows of the other part."""
     document = cast(func.convert_from(P.c.payload, literal_column("'UTF8'")), postgresql.JSON)
     text = func.nullif(
-        cast(func.json_extract_path(document, literal_column(f"'{name}'")), Text), literal_column("'null'")
+        cast(func.json_extract_path(document, literal_column(f"'{name}'")), postgresql.TEXT), literal_column("'null'")
     )
     return case((P.c.part == literal_column(f"'{part.value}'"), text))
 
