@@ -12,6 +12,7 @@ from typing import Any, Final
 from graphql import (
     DirectiveDefinitionNode,
     DocumentNode,
+    GraphQLInputObjectType,
     GraphQLNamedType,
     GraphQLObjectType,
     GraphQLSchema,
@@ -59,6 +60,7 @@ def differences(old: str, new: str) -> list[SchemaDifference]:
     found = [
         _difference(change, is_announced=_key(change) in announced) for change in find_schema_changes(before, after)
     ]
+    found += _one_of(before, after)
     found += _deprecations(before, after)
     found += _permissions(before, after)
     order = list(Weight)
@@ -150,6 +152,18 @@ def _args(field: Any) -> Mapping[str, Any]:
 
 
 # ── what graphql-core does not look at ───────────────────────────────────────────────────────────────────────────────
+def _one_of(before: GraphQLSchema, after: GraphQLSchema) -> list[SchemaDifference]:
+    found = []
+    for name, kind in before.type_map.items():
+        later = after.type_map.get(name)
+        if isinstance(kind, GraphQLInputObjectType) and isinstance(later, GraphQLInputObjectType):
+            if later.is_one_of and not kind.is_one_of:
+                found.append(SchemaDifference(Weight.BREAKING, "ONE_OF_ADDED", f"{name} takes exactly one field now."))
+            elif kind.is_one_of and not later.is_one_of:
+                found.append(SchemaDifference(Weight.SAFE, "ONE_OF_REMOVED", f"{name} takes several fields now."))
+    return found
+
+
 def _deprecations(before: GraphQLSchema, after: GraphQLSchema) -> list[SchemaDifference]:
     """Elements that are deprecated now, which is how clients learn of a removal to come; or not any more."""
     old, new, found = _reasons(before), _reasons(after), []

@@ -65,6 +65,9 @@ CHANGES = {
     ("breaking", "ARG_REMOVED"): [("unit: String, ", "")],
     ("breaking", "ARG_CHANGED_KIND"): [("unit: String,", "unit: Int,")],
     ("breaking", "DIRECTIVE_LOCATION_REMOVED"): [(" on OBJECT | FIELD_DEFINITION", " on OBJECT")],
+    ("breaking", "ONE_OF_ADDED"): [("input Filter {", "input Filter @oneOf {")],
+    ("dangerous", "OPTIONAL_ARG_ADDED"): [("size(", "size(more: Int ")],
+    ("dangerous", "OPTIONAL_INPUT_FIELD_ADDED"): [("input Filter {", "input Filter { more: Int")],
     ("dangerous", "VALUE_ADDED_TO_ENUM"): [("RED GREEN", "RED GREEN BLACK")],
     ("dangerous", "TYPE_ADDED_TO_UNION"): [("Thing | Other", "Thing | Other | Loose")],
     ("dangerous", "IMPLEMENTED_INTERFACE_ADDED"): [("type Other {", "type Other implements Node { id: ID!")],
@@ -87,6 +90,11 @@ def test_a_change_is_classified(weight: str, kind: str) -> None:
     found = kinds(changed(*CHANGES[weight, kind]))
     assert (weight, kind, False) in found
     assert {each for each, _, _ in found} <= {weight, "safe"}
+
+
+def test_an_input_that_takes_several_fields_again_is_safe() -> None:
+    one_of = OLD.replace("input Filter {", "input Filter @oneOf {")
+    assert kinds(differences(one_of, OLD)) == [("safe", "ONE_OF_REMOVED", False)]
 
 
 def test_the_worst_comes_first() -> None:
