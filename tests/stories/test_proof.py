@@ -1,5 +1,6 @@
 """Stories of admin and auditor: the proof of the log, and what is refused to everybody."""
 
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.stories.small_world import HERE, IDS, plant
 from tests.stories.story import ask, is_refused
 
 TASKLINE = "00000001-0003-4000-8000-000000000001"
+BEYOND = 1_000  # other stories' reads are on record, too
 ALICE = global_id("User", IDS["alice"])
 
 
@@ -47,14 +49,10 @@ async def test_a_stretch_of_the_chain_can_be_verified(ask_small: Client) -> None
 @pytest.mark.parametrize(
     ("first", "last", "argument"),
     [
-        (41, None, "fromSeq"),
-        (41, 41, "fromSeq"),
-        (40, 41, "toSeq"),
-        (None, 41, "toSeq"),
-        (1, 41, "toSeq"),
-        (5, 4, "toSeq"),
-        (0, 4, "fromSeq"),
-        (None, 0, "toSeq"),
+        (BEYOND, None, "fromSeq"),
+        (BEYOND, BEYOND, "fromSeq"),
+        (40, BEYOND, "toSeq"),
+        (None, BEYOND, "toSeq"),
     ],
 )
 async def test_what_the_chain_does_not_have_is_refused_by_name_and_never_proved(
@@ -63,11 +61,19 @@ async def test_what_the_chain_does_not_have_is_refused_by_name_and_never_proved(
     answer = await ask(ask_small, "18_prove_the_log", "dave", a=first, b=last)
     assert is_refused(answer, "verifyAuditChain", "BAD_USER_INPUT")
     assert answer.errors[0]["extensions"]["argument"] == argument
-    if (first or 1) <= (last or 41) and last != 0 and first != 0:
-        assert "the chain ends with event 40" in answer.errors[0]["message"]
+    assert re.search(r"the chain ends with event 4\d\.", answer.errors[0]["message"])
 
 
-async def test_the_last_event_is_verified_alone(ask_small: Client) -> None:
+@pytest.mark.parametrize(("first", "last", "argument"), [(5, 4, "toSeq"), (0, 4, "fromSeq"), (None, 0, "toSeq")])
+async def test_a_stretch_that_is_none_is_refused_by_name(
+    ask_small: Client, first: int | None, last: int | None, argument: str
+) -> None:
+    answer = await ask(ask_small, "18_prove_the_log", "dave", a=first, b=last)
+    assert is_refused(answer, "verifyAuditChain", "BAD_USER_INPUT")
+    assert answer.errors[0]["extensions"]["argument"] == argument
+
+
+async def test_one_event_is_verified_alone(ask_small: Client) -> None:
     found = (await ask(ask_small, "18_prove_the_log", "dave", a=40, b=40)).data["verifyAuditChain"]
     assert (found["ok"], found["verdict"], found["checked"]) == (True, "OK", "1")
 
