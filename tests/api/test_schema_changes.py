@@ -85,7 +85,7 @@ CHANGES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("weight", "kind"), CHANGES, ids="-".join)
+@pytest.mark.parametrize(("weight", "kind"), CHANGES, ids=map(": ".join, CHANGES))
 def test_a_change_is_classified(weight: str, kind: str) -> None:
     found = kinds(changed(*CHANGES[weight, kind]))
     assert (weight, kind, False) in found
