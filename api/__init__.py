@@ -15,6 +15,7 @@
     node        global ids and sources; connection, cursor, filters, enums, scalars: the vocabulary of entities
     loaders     single nodes: every edge is one statement per level; registry: which source reads an id
     change      a change: effect and audit in one transaction, idempotency; rows, payload: its vocabulary
+    permissions who may read and change what: a change's right, and the SDL's directives; schema_changes: what a schema breaks
     errors      the drawn tree of errors and their codes
     cli/        `minutebook`
     readme      the README's generated tables

@@ -92,11 +92,12 @@ class Source(Generic[T]):
     @cache  # noqa: B019 - sources are made at import and live as long as the process
     def is_readable(self, role: Role) -> bool:
         """Whether the role may read the source's table at all, with every column that the node needs."""
-        return all(mirror.allows(role, mirror.name_of(table), "select", self._needed(table)) for table in self._tables)
+        return all(mirror.allows(role, table, "select", columns) for table, columns in self.needs.items())
 
     @property
-    def _tables(self) -> tuple[FromClause, ...]:
-        return (self.table, *self.also)
+    def needs(self) -> dict[str, frozenset[str]]:
+        """The columns that its nodes are made of, by table."""
+        return {mirror.name_of(table): self._needed(table) for table in (self.table, *self.also)}
 
     def _needed(self, table: FromClause) -> frozenset[str]:
         return frozenset(column.name for column in self.columns.values() if getattr(column, "table", None) is table)

@@ -16,6 +16,7 @@ from api.context import Context, Info
 from api.execution import batched
 from api.loader import Batch
 from api.node import Node
+from api.permissions import reads
 from db import mirror
 from db.types import Role
 
@@ -41,7 +42,12 @@ class Beside:
 
     def is_readable(self, role: Role) -> bool:
         """Whether the role may read the table, with these columns."""
-        return mirror.allows(role, mirror.name_of(self.table), "select", self.reads)
+        return all(mirror.allows(role, table, "select", columns) for table, columns in self.needs.items())
+
+    @property
+    def needs(self) -> dict[str, frozenset[str]]:
+        """The columns that a role must be able to read, by table."""
+        return {mirror.name_of(self.table): self.reads}
 
     async def read(self, context: Context, name: str, owners: Sequence[Node], *, is_on_record: bool) -> list[Any]:
         """The value of this name for each row, batched; None where there is none or the role may not read it.
@@ -65,7 +71,7 @@ class Beside:
         async def resolve(parents: list[Any], info: Info) -> list[Any]:
             return await self.read(info.context, name, parents, is_on_record=is_on_record)
 
-        return strawberry.field(resolver=resolve, description=description)
+        return strawberry.field(resolver=resolve, description=description, metadata=reads(lambda: (self,)))
 
 
 def _load(context: Context, beside: Beside) -> Batch:

@@ -12,15 +12,20 @@ from sqlalchemy import ColumnElement, Select, Table, bindparam, select
 from api.change import Change
 from api.filters import present
 from api.payload import UserErrorCode, refused
+from api.permissions import Right
 from api.scalars import clean_text
 from db import mirror
 from db.policy import Command
+from db.types import Role
 
 
-def allowed(change: Change, table: Table, command: Command, *path: str, columns: frozenset[str] = frozenset()) -> None:
+def allowed(change: Change, right: Right) -> None:
     """Raises RefusedError (FORBIDDEN) when the role may not do this to any row."""
-    if not mirror.allows(change.actor.role, table.name, command, columns):
-        raise refused(UserErrorCode.FORBIDDEN, *path)
+    role = change.actor.role
+    if not right.is_granted(role):
+        raise refused(UserErrorCode.FORBIDDEN)
+    if right.not_by_services is not None and role is Role.SERVICE:
+        raise refused(UserErrorCode.FORBIDDEN, message=right.not_by_services)
 
 
 async def locked(

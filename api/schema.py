@@ -3,13 +3,15 @@
 Attributes are read straight: Strawberry's wrapper around a plain attribute costs more than the attribute.
 """
 
-from typing import Annotated, Any, Final
+from copy import copy
+from typing import Annotated, Any, Final, cast
 
 import strawberry
-from graphql import GraphQLField, GraphQLObjectType, GraphQLSchema, lexicographic_sort_schema, print_schema
+from graphql import GraphQLField, GraphQLObjectType, GraphQLSchema, lexicographic_sort_schema
+from strawberry.printer import print_schema
 from strawberry.schema.config import StrawberryConfig
 
-from api import changes, registry
+from api import changes, permissions, registry
 from api.change import idempotent
 from api.context import Info
 from api.entities import (
@@ -158,5 +160,8 @@ def _read_straight(field: GraphQLField, name: str) -> None:
 
 
 def schema_text(schema: GraphQLSchema) -> str:
-    """The schema as SDL, sorted, so that a difference is a change."""
-    return print_schema(lexicographic_sort_schema(schema)) + "\n"
+    """The schema as SDL, sorted, so that a difference is a change, and with the permissions, which nothing executes."""
+    printed = copy(cast("Any", schema)._strawberry_schema)
+    printed._schema = lexicographic_sort_schema(schema)
+    permissions.annotate(printed._schema, registry.SOURCES)
+    return print_schema(printed) + "\n"

@@ -1000,11 +1000,13 @@ DECLARE
     pruned bigint;
     base_hash bytea;
     top_seq bigint;
+    end_seq bigint;
     found_last bigint;
     is_redacted boolean;
 BEGIN
     SELECT h.* INTO head FROM app.audit_heads AS h WHERE h.organization_id = organization;
     SELECT max(e.seq) INTO top_seq FROM app.audit_events AS e WHERE e.organization_id = organization;
+    end_seq := greatest(head.seq, top_seq, 0);
     pruned := coalesce(head.pruned_seq, 0);
     from_seq := greatest(coalesce(first, 1), pruned + 1);
     to_seq := least(coalesce(last, head.seq, top_seq, 0), coalesce(head.seq, top_seq, 0));
@@ -1041,15 +1043,28 @@ BEGIN
 
     verdict := CASE
         WHEN first_broken_seq IS NOT NULL THEN 'TAMPERED'
+        WHEN from_seq > to_seq OR last > end_seq THEN 'UNVERIFIED'
         WHEN pruned > 0 AND coalesce(first, 1) <= pruned THEN 'PRUNED'
         WHEN is_redacted THEN 'REDACTED'
         ELSE 'OK'
     END;
     reason := CASE verdict
         WHEN 'TAMPERED' THEN reason
+        WHEN 'UNVERIFIED' THEN CASE
+            WHEN end_seq = 0 THEN 'the chain has no event'
+            WHEN greatest(first, last) > end_seq THEN format('the chain ends with event %s', end_seq)
+            WHEN pruned > 0 AND to_seq <= pruned THEN format('events up to %s were pruned', pruned)
+            ELSE 'the range has no event'
+        END
         WHEN 'PRUNED' THEN format('events up to %s were pruned', pruned)
         WHEN 'REDACTED' THEN 'some payloads were redacted; the chain itself is whole'
     END;
+    IF verdict = 'UNVERIFIED' THEN
+        checked := 0;
+        from_seq := pruned + 1;
+        to_seq := end_seq;
+        head_hash := NULL;
+    END IF;
     RETURN NEXT;
 END
 $$;

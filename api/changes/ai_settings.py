@@ -11,13 +11,17 @@ from api.context import Info
 from api.entities import ai_settings
 from api.entities.ai_settings import AiSettings
 from api.node import id_of
-from api.payload import MutationPayload, UserErrorCode, refused
+from api.payload import MutationPayload
+from api.permissions import Right, right, takes
 from api.rows import allowed
 from db import mirror
 from db.types import Provider, Role, Tier
 
 T = ai_settings.T
 SET_TIER = "SELECT app.set_user_tier($1, $2)"
+
+PREFER = right(T, "insert", columns=("preferred_provider",))
+SET_A_TIER = Right(calls="set_user_tier")
 
 
 @strawberry.input(description="The provider to ask first.")
@@ -57,7 +61,7 @@ def _prefer(role: Role) -> Executable:
 
 
 async def _set_provider(change: Change, given: SetPreferredProviderInput) -> dict[str, Any]:
-    allowed(change, T, "insert", columns=frozenset({"preferred_provider"}))
+    allowed(change, PREFER)
     role, user_id = change.actor.role, change.actor.user_id
     values = {"preferred_provider": given.provider.value}
     if await change.session.fetch("prefer_provider", lambda: _prefer(role), **values):
@@ -67,8 +71,7 @@ async def _set_provider(change: Change, given: SetPreferredProviderInput) -> dic
 
 async def _set_tier(change: Change, given: SetUserTierInput) -> dict[str, Any]:
     user_id = id_of(given.user_id, "User", "userId")
-    if not mirror.may_call(change.actor.role, "set_user_tier"):
-        raise refused(UserErrorCode.FORBIDDEN)
+    allowed(change, SET_A_TIER)
     change.paths["NOT_FOUND"] = ("userId",)
     # It appends its event itself, and so comes last.
     await change.session.fetch_text(SET_TIER, user_id, given.tier.value)
@@ -77,7 +80,10 @@ async def _set_tier(change: Change, given: SetUserTierInput) -> dict[str, Any]:
 
 @strawberry.type
 class AiSettingsMutation:
-    @strawberry.mutation(description="Choose the provider to ask first. Makes the settings if there are none yet.")
+    @strawberry.mutation(
+        description="Choose the provider to ask first. Makes the settings if there are none yet.",
+        metadata=takes(PREFER),
+    )
     async def set_preferred_provider(
         self,
         info: Info,
@@ -87,7 +93,8 @@ class AiSettingsMutation:
         return SetPreferredProviderPayload(done=done, user_errors=done.errors)
 
     @strawberry.mutation(
-        description="Set a person's plan and, with it, how many requests a day it may make. For admins."
+        description="Set a person's plan and, with it, how many requests a day it may make. For admins.",
+        metadata=takes(SET_A_TIER),
     )
     async def set_user_tier(
         self,

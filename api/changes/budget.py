@@ -13,12 +13,15 @@ from api.filters import present
 from api.loaders import by_id
 from api.node import parse_id
 from api.payload import MutationPayload, UserErrorCode, refused
+from api.permissions import Right, takes
+from api.rows import allowed
 from api.scalars import BigInt
-from db import mirror
 from db.types import BudgetMetric, BudgetWindow
 
 SUBJECTS = ("Organization", "User")
 SET_LIMIT = "SELECT app.set_budget_limit($1, $2, $3, $4) AS id"
+
+LIMIT = Right(calls="set_budget_limit")
 
 
 @strawberry.input(description="How much may be used: a limit, or none at all.")
@@ -61,8 +64,7 @@ async def _set_limit(change: Change, given: SetBudgetLimitInput) -> dict[str, An
     subject, subject_id = parse_id(given.subject_id, "subjectId")
     if subject not in SUBJECTS:
         raise BadUserInputError("`subjectId` must be the ID of an Organization or a User.", argument="subjectId")
-    if not mirror.may_call(change.actor.role, "set_budget_limit"):
-        raise refused(UserErrorCode.FORBIDDEN)
+    allowed(change, LIMIT)
     limit = _limit_of(given)
     is_ours = subject_id == change.actor.organization_id
     if is_ours != (subject == "Organization"):  # the other organization, or ours spelled as a person
@@ -75,7 +77,7 @@ async def _set_limit(change: Change, given: SetBudgetLimitInput) -> dict[str, An
 
 @strawberry.type
 class BudgetMutation:
-    @strawberry.mutation(description="Set or remove the limit of a budget. For admins.")
+    @strawberry.mutation(description="Set or remove the limit of a budget. For admins.", metadata=takes(LIMIT))
     async def set_budget_limit(
         self,
         info: Info,

@@ -12,6 +12,7 @@ from api.entities.content_search import ContentSearch
 from api.loaders import by_id, created_bounds, created_within
 from api.node import id_of
 from api.payload import MutationPayload, UserErrorCode, refused
+from api.permissions import right, takes
 from api.rows import allowed
 from api.scalars import UUID
 from db import mirror
@@ -20,6 +21,8 @@ from db.types import Role
 
 T = content_search.T
 CHOICE: Final = frozenset({"selected_content_id"})
+
+CHOOSE: Final = right(T, "update", columns=CHOICE)
 
 
 @strawberry.input(description="What was chosen from the results of a search.")
@@ -54,7 +57,7 @@ def _see(role: Role, *, is_dated: bool) -> Select[Any]:
 
 async def _select(change: Change, given: SelectSearchResultInput) -> dict[str, Any]:
     database_id = id_of(given.search_id, "ContentSearch", "searchId")
-    allowed(change, T, "update", columns=CHOICE)
+    allowed(change, CHOOSE)
     role, session = change.actor.role, change.session
     bounds = created_bounds([database_id])  # the months to look in follow from the id
     is_dated = bounds is not None
@@ -79,7 +82,8 @@ async def _select(change: Change, given: SelectSearchResultInput) -> dict[str, A
 @strawberry.type
 class ContentSearchMutation:
     @strawberry.mutation(
-        description="Record what was chosen from the results of one's own search. It is recorded once."
+        description="Record what was chosen from the results of one's own search. It is recorded once.",
+        metadata=takes(CHOOSE),
     )
     async def select_search_result(
         self,

@@ -17,6 +17,7 @@ from api.filters import present
 from api.loaders import by_id
 from api.node import global_id, id_of
 from api.payload import MutationPayload, UserErrorCode, refused
+from api.permissions import right, takes
 from api.rows import allowed, locked, text_of, unchanged_since
 from api.scalars import JSON, MAX_TEXT_CHARS, DateTime
 from db import mirror
@@ -26,6 +27,12 @@ T = conversation.T
 M = message.T
 MAX_TITLE = 255
 RESTORABLE = timedelta(days=30)
+
+BEGIN = right(T, "insert", not_by_services="A service begins conversations for a person, by ingest.")
+EDIT = right(T, "update", columns=("title", "project_id"))
+# A deletion is a mark, and taking it back another.
+DELETE = right(T, "update", columns=("deleted_at",))
+SAY = right(M, "insert", not_by_services="A service appends messages by ingest.")
 
 
 @strawberry.input(description="A conversation to begin.")
@@ -123,9 +130,7 @@ async def _say(change: Change, conversation_id: str, content: str) -> str:
 
 
 async def _create(change: Change, given: CreateConversationInput) -> dict[str, Any]:
-    allowed(change, T, "insert")
-    if change.actor.user_id is None:
-        raise refused(UserErrorCode.FORBIDDEN, message="A service begins conversations for a person, by ingest.")
+    allowed(change, BEGIN)
     metadata = present(given.metadata)
     project_id = present(given.project_id)
     first_message = text_of(present(given.first_message), "firstMessage", most=MAX_TEXT_CHARS)
@@ -161,7 +166,7 @@ async def _set(change: Change, database_id: str, **values: Any) -> None:
 
 async def _change(change: Change, given: UpdateConversationInput) -> dict[str, Any]:
     database_id = id_of(given.id, "Conversation", "id")
-    allowed(change, T, "update")
+    allowed(change, EDIT)
     row = await locked(change, T, database_id, "id", columns=(T.c.updated_at,), tests=_active)
     done = {"conversation": database_id}
     if not unchanged_since(change, given.expected_updated_at, row["updated_at"]):
@@ -180,7 +185,7 @@ async def _change(change: Change, given: UpdateConversationInput) -> dict[str, A
 
 async def _delete(change: Change, given: DeleteConversationInput) -> dict[str, Any]:
     database_id = id_of(given.id, "Conversation", "id")
-    allowed(change, T, "update")
+    allowed(change, DELETE)
     row = await locked(change, T, database_id, "id", columns=(T.c.deleted_at,))
     if row["deleted_at"] is None:
         await _set(change, database_id, deleted_at=change.session.now)
@@ -190,7 +195,7 @@ async def _delete(change: Change, given: DeleteConversationInput) -> dict[str, A
 
 async def _restore(change: Change, given: RestoreConversationInput) -> dict[str, Any]:
     database_id = id_of(given.id, "Conversation", "id")
-    allowed(change, T, "update")
+    allowed(change, DELETE)
     row = await locked(change, T, database_id, "id", columns=(T.c.deleted_at,))
     if row["deleted_at"] is not None:
         if row["deleted_at"] < change.session.now - RESTORABLE:
@@ -203,9 +208,7 @@ async def _restore(change: Change, given: RestoreConversationInput) -> dict[str,
 async def _send(change: Change, given: SendMessageInput) -> dict[str, Any]:
     conversation_id = id_of(given.conversation_id, "Conversation", "conversationId")
     content = text_of(given.content, "content", most=MAX_TEXT_CHARS)
-    allowed(change, M, "insert")
-    if change.actor.user_id is None:
-        raise refused(UserErrorCode.FORBIDDEN, message="A service appends messages by ingest.")
+    allowed(change, SAY)
     # Locked, so that a deletion at the same moment comes wholly before or wholly after.
     await locked(change, T, conversation_id, "conversationId", tests=_active)
     return {"conversation": conversation_id, "message": await _say(change, conversation_id, content or "")}
@@ -213,28 +216,28 @@ async def _send(change: Change, given: SendMessageInput) -> dict[str, Any]:
 
 @strawberry.type
 class ConversationMutation:
-    @strawberry.mutation(description="Begin a conversation.")
+    @strawberry.mutation(description="Begin a conversation.", metadata=takes(BEGIN))
     async def create_conversation(
         self, info: Info, input: Annotated[CreateConversationInput, strawberry.argument(description="What to begin.")]
     ) -> CreateConversationPayload:
         done = await changed(info, input, lambda change: _create(change, input))
         return CreateConversationPayload(done=done, user_errors=done.errors)
 
-    @strawberry.mutation(description="Rename a conversation, or say what it is about.")
+    @strawberry.mutation(description="Rename a conversation, or say what it is about.", metadata=takes(EDIT))
     async def update_conversation(
         self, info: Info, input: Annotated[UpdateConversationInput, strawberry.argument(description="What to change.")]
     ) -> UpdateConversationPayload:
         done = await changed(info, input, lambda change: _change(change, input))
         return UpdateConversationPayload(done=done, user_errors=done.errors)
 
-    @strawberry.mutation(description="Delete a conversation; it can be restored for 30 days.")
+    @strawberry.mutation(description="Delete a conversation; it can be restored for 30 days.", metadata=takes(DELETE))
     async def delete_conversation(
         self, info: Info, input: Annotated[DeleteConversationInput, strawberry.argument(description="What to delete.")]
     ) -> DeleteConversationPayload:
         done = await changed(info, input, lambda change: _delete(change, input))
         return DeleteConversationPayload(done=done, user_errors=done.errors)
 
-    @strawberry.mutation(description="Restore a deleted conversation.")
+    @strawberry.mutation(description="Restore a deleted conversation.", metadata=takes(DELETE))
     async def restore_conversation(
         self,
         info: Info,
@@ -243,7 +246,9 @@ class ConversationMutation:
         done = await changed(info, input, lambda change: _restore(change, input))
         return RestoreConversationPayload(done=done, user_errors=done.errors)
 
-    @strawberry.mutation(description="Say something in a conversation. A person writes only USER messages.")
+    @strawberry.mutation(
+        description="Say something in a conversation. A person writes only USER messages.", metadata=takes(SAY)
+    )
     async def send_message(
         self, info: Info, input: Annotated[SendMessageInput, strawberry.argument(description="What to say, and where.")]
     ) -> SendMessagePayload:

@@ -15,6 +15,7 @@ from api.filters import present
 from api.loaders import by_id
 from api.node import global_id, id_of
 from api.payload import MutationPayload, UserErrorCode, refused
+from api.permissions import right, takes
 from api.rows import allowed, text_of
 from db import mirror
 from db.types import MessageRole, Role
@@ -24,6 +25,9 @@ M = message.T
 C = conversation.T
 MAX_TEXT = 10_000
 ONE_EACH = (T.c.organization_id, T.c.message_id, T.c.user_id)
+
+SUBMIT = right(T, "insert", "update", columns=("rating", "feedback_text"))
+WITHDRAW = right(T, "delete")
 
 
 @strawberry.input(description="A rating of an answer; it replaces the one given before.")
@@ -98,7 +102,7 @@ async def submit(change: Change, given: SubmitFeedbackInput) -> dict[str, Any]:
     """The effect of submitFeedback inside its transaction. Raises RefusedError."""
     message_id = id_of(given.message_id, "Message", "messageId")
     text = text_of(present(given.text), "text", most=MAX_TEXT)
-    allowed(change, T, "insert")
+    allowed(change, SUBMIT)
     if await _role_of(change, message_id) is not MessageRole.ASSISTANT:
         raise refused(UserErrorCode.INVALID, "messageId", message="Only an assistant's answer can be rated.")
     rating = RATINGS[given.thumb.value]
@@ -111,7 +115,7 @@ async def submit(change: Change, given: SubmitFeedbackInput) -> dict[str, Any]:
 
 async def _withdraw(change: Change, given: WithdrawFeedbackInput) -> dict[str, Any]:
     message_id = id_of(given.message_id, "Message", "messageId")
-    allowed(change, T, "delete")
+    allowed(change, WITHDRAW)
     await _role_of(change, message_id)
     role = change.actor.role
     rows = await change.session.fetch("remove_feedback", lambda: _remove(role), message_id=message_id)
@@ -123,7 +127,9 @@ async def _withdraw(change: Change, given: WithdrawFeedbackInput) -> dict[str, A
 
 @strawberry.type
 class FeedbackMutation:
-    @strawberry.mutation(description="Rate an assistant's answer in a conversation of one's own.")
+    @strawberry.mutation(
+        description="Rate an assistant's answer in a conversation of one's own.", metadata=takes(SUBMIT)
+    )
     async def submit_feedback(
         self,
         info: Info,
@@ -132,7 +138,9 @@ class FeedbackMutation:
         done = await changed(info, input, lambda change: submit(change, input))
         return SubmitFeedbackPayload(done=done, user_errors=done.errors)
 
-    @strawberry.mutation(description="Withdraw one's rating of an answer. Without one, nothing happens.")
+    @strawberry.mutation(
+        description="Withdraw one's rating of an answer. Without one, nothing happens.", metadata=takes(WITHDRAW)
+    )
     async def withdraw_feedback(
         self,
         info: Info,

@@ -18,6 +18,7 @@ from api.errors import BadUserInputError
 from api.loaders import by_id
 from api.node import id_of
 from api.payload import MutationPayload, UserErrorCode
+from api.permissions import right, takes
 from api.rows import allowed
 from db import mirror
 from db.types import Role
@@ -25,6 +26,8 @@ from db.types import Role
 T = insight.T
 MAX_IDS: Final = 100
 DISMISSAL: Final = frozenset({"is_dismissed", "dismissed_by", "dismissed_at"})
+
+DISMISS: Final = right(T, "update", columns=DISMISSAL)
 
 
 @strawberry.input(description="Insights to put aside, for everybody in the organization.")
@@ -84,7 +87,7 @@ async def _set(change: Change, given: list[strawberry.ID], action: str) -> dict[
     if len(given) > MAX_IDS:
         raise BadUserInputError(f"`ids` takes at most {MAX_IDS} ids.", argument="ids")
     wanted = [id_of(each, "Insight", f"ids.{at}") for at, each in enumerate(given)]
-    allowed(change, T, "update", columns=DISMISSAL)
+    allowed(change, DISMISS)
     role, session = change.actor.role, change.session
     seen = {row["id"] for row in await session.fetch("lock_insights", lambda: _lock(role), ids=wanted)}
     for at, database_id in enumerate(wanted):
@@ -103,7 +106,8 @@ async def _set(change: Change, given: list[strawberry.ID], action: str) -> dict[
 @strawberry.type
 class InsightMutation:
     @strawberry.mutation(
-        description="Put insights aside. Who did so first stays; what cannot be found spoils no other."
+        description="Put insights aside. Who did so first stays; what cannot be found spoils no other.",
+        metadata=takes(DISMISS),
     )
     async def dismiss_insights(
         self,
@@ -113,7 +117,7 @@ class InsightMutation:
         done = await changed(info, input, lambda change: _set(change, input.ids, "insight.dismissed"))
         return DismissInsightsPayload(done=done, user_errors=done.errors)
 
-    @strawberry.mutation(description="Take insights up again, whoever put them aside.")
+    @strawberry.mutation(description="Take insights up again, whoever put them aside.", metadata=takes(DISMISS))
     async def restore_insights(
         self,
         info: Info,

@@ -16,6 +16,7 @@ from api.entities.organization import Organization
 from api.filters import present
 from api.loaders import by_id
 from api.payload import MutationPayload, UserErrorCode, refused
+from api.permissions import right, takes
 from api.rows import allowed, locked, text_of, unchanged_since
 from api.scalars import DateTime, clean_text
 from db import mirror
@@ -23,6 +24,8 @@ from db import mirror
 T = organization.T
 MAX_NAME = 255
 MAX_ZONE = 64
+
+EDIT = right(T, "update", columns=("name", "timezone"))
 
 
 @strawberry.input(description="What to change of the viewer's organization. What is left out stays.")
@@ -73,7 +76,7 @@ def _update(names: tuple[str, ...], change: Change) -> Executable:
 
 
 async def _change(change: Change, given: UpdateOrganizationInput) -> dict[str, Any]:
-    allowed(change, T, "update")
+    allowed(change, EDIT)
     wanted = _values_of(given)
     database_id = change.actor.organization_id
     row = await locked(change, T, database_id, columns=(T.c.name, T.c.timezone, T.c.updated_at))
@@ -95,7 +98,10 @@ async def _change(change: Change, given: UpdateOrganizationInput) -> dict[str, A
 
 @strawberry.type
 class OrganizationMutation:
-    @strawberry.mutation(description="Rename the viewer's organization, or move it to another time zone. For admins.")
+    @strawberry.mutation(
+        description="Rename the viewer's organization, or move it to another time zone. For admins.",
+        metadata=takes(EDIT),
+    )
     async def update_organization(
         self,
         info: Info,

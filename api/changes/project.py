@@ -13,11 +13,14 @@ from api.filters import present
 from api.loaders import by_id
 from api.node import id_of
 from api.payload import MutationPayload
+from api.permissions import right, takes
 from api.rows import allowed, locked, text_of
 from db import mirror
 
 T = project.T
 MAX_NAME = 255
+
+UPSERT = right(T, "insert", "update", columns=("name",))
 
 
 @strawberry.input(description="A project to begin, or one to rename.")
@@ -50,7 +53,7 @@ def _rename(change: Change) -> Executable:
 async def _upsert(change: Change, given: UpsertProjectInput) -> dict[str, Any]:
     wanted = present(given.id)
     database_id = None if wanted is None else id_of(wanted, "Project", "id")
-    allowed(change, T, "insert" if database_id is None else "update")
+    allowed(change, UPSERT)
     name = text_of(given.name, "name", most=MAX_NAME)
     if database_id is None:
         [row] = await change.session.fetch("insert_project", _insert, name=name)
@@ -65,7 +68,7 @@ async def _upsert(change: Change, given: UpsertProjectInput) -> dict[str, Any]:
 
 @strawberry.type
 class ProjectMutation:
-    @strawberry.mutation(description="Begin a project, or rename one. For admins and services.")
+    @strawberry.mutation(description="Begin a project, or rename one. For admins and services.", metadata=takes(UPSERT))
     async def upsert_project(
         self,
         info: Info,

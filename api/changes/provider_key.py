@@ -12,6 +12,7 @@ from api.entities import ai_settings
 from api.entities.ai_settings import AiSettings
 from api.errors import UnavailableError
 from api.payload import MutationPayload, UserErrorCode, refused
+from api.permissions import right, takes
 from api.rows import allowed
 from api.scalars import Secret
 from db import mirror
@@ -22,6 +23,9 @@ K = ai_settings.K
 ATTEMPTS: Final = 3
 SEALED: Final = ("ciphertext", "wrapped_key", "key_id", "hint", "fingerprint", "set_at")
 NEW_ID: Final = "SELECT app.uuidv7() AS id"
+
+SET: Final = right(K, "insert", "update")
+REMOVE: Final = right(K, "delete")
 
 
 @strawberry.input(description="A key of the person's own at a provider. It takes the place of the one before.")
@@ -79,7 +83,7 @@ def _remove(role: Role) -> Executable:
 
 
 async def _set(change: Change, given: SetProviderKeyInput, keyring: Keyring | None) -> dict[str, Any]:
-    allowed(change, K, "insert")
+    allowed(change, SET)
     secret = given.key.reveal().strip()
     if not secret:
         raise refused(UserErrorCode.INVALID, "key", message="This must not be blank.")
@@ -121,7 +125,7 @@ async def _next(change: Change, provider: Provider) -> Address:
 
 
 async def _forget(change: Change, given: RemoveProviderKeyInput) -> dict[str, Any]:
-    allowed(change, K, "delete")
+    allowed(change, REMOVE)
     actor = change.actor
     rows = await change.session.fetch("remove_provider_key", lambda: _remove(actor.role), provider=given.provider.value)
     for row in rows:
@@ -131,7 +135,10 @@ async def _forget(change: Change, given: RemoveProviderKeyInput) -> dict[str, An
 
 @strawberry.type
 class ProviderKeyMutation:
-    @strawberry.mutation(description="Set the caller's own key at a provider. The plan stays; the key is never shown.")
+    @strawberry.mutation(
+        description="Set the caller's own key at a provider. The plan stays; the key is never shown.",
+        metadata=takes(SET),
+    )
     async def set_provider_key(
         self,
         info: Info,
@@ -140,7 +147,9 @@ class ProviderKeyMutation:
         done = await changed(info, input, lambda change: _set(change, input, info.context.keyring))
         return SetProviderKeyPayload(done=done, user_errors=done.errors)
 
-    @strawberry.mutation(description="Forget the caller's own key at a provider; without one nothing happens.")
+    @strawberry.mutation(
+        description="Forget the caller's own key at a provider; without one nothing happens.", metadata=takes(REMOVE)
+    )
     async def remove_provider_key(
         self,
         info: Info,

@@ -12,12 +12,15 @@ from api.entities import tool
 from api.entities.tool import Tool
 from api.loaders import by_id
 from api.payload import MutationPayload, UserErrorCode, refused
+from api.permissions import right, takes
 from api.rows import allowed, text_of
 from db import mirror
 
 T = tool.T
 MAX_NAME = 100
 MAX_DESCRIPTION = 2_000
+
+UPSERT = right(T, "insert", "update", columns=("description", "is_enabled"))
 
 
 @strawberry.input(description="A tool to register or to change. What is left out stays; null empties.")
@@ -70,8 +73,7 @@ def _values_of(given: UpsertToolInput) -> dict[str, Any]:
 
 
 async def _upsert(change: Change, given: UpsertToolInput) -> dict[str, Any]:
-    allowed(change, T, "insert")
-    allowed(change, T, "update")
+    allowed(change, UPSERT)
     name = text_of(given.name, "name", most=MAX_NAME)
     values = _values_of(given)
     names = tuple(sorted(values))
@@ -92,7 +94,9 @@ async def _upsert(change: Change, given: UpsertToolInput) -> dict[str, Any]:
 
 @strawberry.type
 class ToolMutation:
-    @strawberry.mutation(description="Register a tool, or change the one of that name. For admins.")
+    @strawberry.mutation(
+        description="Register a tool, or change the one of that name. For admins.", metadata=takes(UPSERT)
+    )
     async def upsert_tool(
         self,
         info: Info,

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 import rich_click as click
 from click.exceptions import NoArgsIsHelpError
 
-from api.cli import audit, database, inspection, keys, members, server, tokens
+from api.cli import audit, database, inspection, keys, members, schema, server, tokens
 from api.settings import SettingsError
 
 __all__ = ["cli", "main"]
@@ -41,7 +41,7 @@ cli.add_command(members.organization)
 cli.add_command(members.member)
 cli.add_command(audit.audit)
 cli.add_command(keys.keys)
-cli.add_command(inspection.schema)
+cli.add_command(schema.schema)
 cli.add_command(inspection.doctor)
 
 

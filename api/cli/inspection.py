@@ -1,8 +1,7 @@
-"""`minutebook schema` and `minutebook doctor`: what the server is, and whether it is safe to run."""
+"""`minutebook doctor`: whether the installation is safe to run."""
 
 import stat
 from collections.abc import Awaitable, Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import rich_click as click
@@ -18,23 +17,6 @@ if TYPE_CHECKING:
     from db.doctor import Finding
 
 SECRET_FILES: Final = (CREDENTIALS, TOKENS, KEYRING, AUDIT)
-SCHEMA_FILE: Final = Path(__file__).resolve().parents[2] / "schema.graphql"
-
-
-@click.command()
-@click.option(
-    "--check", is_flag=True, help="Compare with schema.graphql instead of printing; exit code 1 if it differs."
-)
-def schema(*, check: bool) -> None:
-    """Print the GraphQL schema, sorted."""
-    from api.schema import build_schema, schema_text
-
-    text = schema_text(build_schema())
-    if not check:
-        click.echo(text, nl=False)
-        return
-    if not SCHEMA_FILE.is_file() or SCHEMA_FILE.read_text() != text:
-        raise click.ClickException("schema.graphql is not the server's own: minutebook schema > schema.graphql")
 
 
 @click.command()

@@ -19,6 +19,7 @@ from api.loader import Batch
 from api.loaders import by_id, to_one
 from api.node import Node, Source
 from api.paging import root_page
+from api.permissions import reads
 from api.scalars import BigInt, Date, DateTime
 from db import mirror, models
 from db.types import BudgetWindow, Provider, Role, Tier
@@ -50,7 +51,9 @@ class AiSettings(Node):
 
     user: User | None = to_one(lambda: users.SOURCE, "database_id", description="Whose settings they are.")
 
-    @strawberry.field(description="The person's own keys; null where the viewer may not know of them.")
+    @strawberry.field(
+        description="The person's own keys; null where the viewer may not know of them.", metadata=reads(lambda: (K,))
+    )
     async def keys(self, info: Info) -> list[ProviderKey] | None:
         context = info.context
         row = {"organization_id": context.actor.organization_id, "user_id": self.database_id}

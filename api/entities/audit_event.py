@@ -25,6 +25,7 @@ from api.loaders import to_one
 from api.node import Node, Source, parse_id
 from api.paging import readable, root_page
 from api.payloads import Beside
+from api.permissions import reads
 from api.scalars import JSON, UUID, BigInt, DateTime, clean_text
 from db import mirror, models
 from db.types import ActorRole, Role
@@ -55,12 +56,17 @@ PAYLOAD: Final = Beside(
     REDACTED="The same, though some payloads were erased, as is allowed.",
     PRUNED="The same, though the oldest events were removed, as is allowed.",
     TAMPERED="Something was changed or is missing.",
+    UNVERIFIED="Nothing was verified, so nothing is proved: there is no event, or none that was not removed.",
 )
 class ChainVerdict(Enum):
     OK = "OK"
     REDACTED = "REDACTED"
     PRUNED = "PRUNED"
     TAMPERED = "TAMPERED"
+    UNVERIFIED = "UNVERIFIED"
+
+
+NO_PROOF: Final = frozenset({ChainVerdict.TAMPERED.value, ChainVerdict.UNVERIFIED.value})
 
 
 @strawberry.type(description="One event of the audit log. It never changes; its details can be erased.")
@@ -104,14 +110,14 @@ class AuditEvent(Node):
 
 @strawberry.type(description="What a verification of a stretch of the audit chain found.")
 class ChainVerification:
-    ok: bool = strawberry.field(description="Whether nothing was tampered with.")
+    ok: bool = strawberry.field(description="Whether something was verified, and nothing of it was tampered with.")
     verdict: ChainVerdict = strawberry.field(description="What was found.")
     checked: BigInt = strawberry.field(description="How many events were verified.")
-    from_seq: BigInt = strawberry.field(description="The first event that was verified.")
-    to_seq: BigInt = strawberry.field(description="The last event that was verified.")
+    from_seq: BigInt = strawberry.field(description="The first event that was verified; UNVERIFIED: that there may be.")
+    to_seq: BigInt = strawberry.field(description="The last event that was verified; UNVERIFIED: that there is, or 0.")
     head_hash: str | None = strawberry.field(description="The hash of the last one, in hexadecimal.")
     first_broken_seq: BigInt | None = strawberry.field(description="The first event that is not as it was written.")
-    reason: str | None = strawberry.field(description="What is wrong with it.")
+    reason: str | None = strawberry.field(description="What is wrong with it, or why the verdict is not OK.")
     checkpoint: str | None = strawberry.field(description="The latest signed note about the chain up to there.")
 
 
@@ -164,8 +170,12 @@ class AuditEventFilter:
 
 
 FilterArgument = Annotated[AuditEventFilter | None, strawberry.argument(description="Which events.")]
-FromSeq = Annotated[BigInt | None, strawberry.argument(description="The first event; the chain's first if not given.")]
-ToSeq = Annotated[BigInt | None, strawberry.argument(description="The last event; the chain's last if not given.")]
+FromSeq = Annotated[
+    BigInt | None, strawberry.argument(description="The first event, which must exist; the chain's first if not given.")
+]
+ToSeq = Annotated[
+    BigInt | None, strawberry.argument(description="The last event, which must exist; the chain's last if not given.")
+]
 
 
 @strawberry.type
@@ -183,7 +193,10 @@ class AuditEventQuery:
         where = filter.where() if filter else Where()
         return await root_page(info, Connection, LISTING, Page.of(first, after, last, before), where)
 
-    @strawberry.field(description="Verify the audit chain, or a stretch of at most 100,000 events of it.")
+    @strawberry.field(
+        description="Verify the audit chain, or a stretch of at most 100,000 events of it.",
+        metadata=reads(lambda: (SOURCE, K)),
+    )
     async def verify_audit_chain(
         self, info: Info, from_seq: FromSeq = strawberry.UNSET, to_seq: ToSeq = strawberry.UNSET
     ) -> ChainVerification | None:
@@ -194,13 +207,16 @@ class AuditEventQuery:
         statement = _verification(context.actor.role)
         rows = await context.session.fetch("verify_audit_chain", statement, from_seq=start, to_seq=end)
         row = dict(rows[0])
-        return ChainVerification(ok=row["verdict"] != ChainVerdict.TAMPERED.value, **row)
+        _existing(row, start, end)
+        return ChainVerification(ok=row["verdict"] not in NO_PROOF, **row)
 
 
 async def _affordable(context: Context, start: int | None, end: int | None) -> None:
     """Raises BadUserInputError for a stretch that is none, or longer than one call verifies."""
-    if (start is not None and start < 1) or (end is not None and end < (start or 1)):
-        raise BadUserInputError("`fromSeq` and `toSeq` must be 1 ≤ fromSeq ≤ toSeq.", argument="fromSeq")
+    if start is not None and start < 1:
+        raise BadUserInputError("`fromSeq` must be 1 or more.", argument="fromSeq")
+    if end is not None and end < (start or 1):
+        raise BadUserInputError("`toSeq` must be 1 or more, and not before `fromSeq`.", argument="toSeq")
     # What is not given goes to PostgreSQL as null: it compares with the chain's head, so that a cut tail is found.
     low, high = start, end
     if low is None or high is None:
@@ -210,6 +226,18 @@ async def _affordable(context: Context, start: int | None, end: int | None) -> N
         raise BadUserInputError(
             f"One call verifies at most {MAX_VERIFIED} events: give `fromSeq` and `toSeq`.", argument="toSeq"
         )
+
+
+def _existing(row: dict[str, Any], start: int | None, end: int | None) -> None:
+    """Raises BadUserInputError for a bound that the chain does not reach.
+
+    A caller that knows a later event than the chain's last has found a cut: it must hear of it, not of what is left.
+    """
+    if row["verdict"] != ChainVerdict.UNVERIFIED.value or (start is None and end is None):
+        return
+    is_end = end is not None and (start is None or start <= row["to_seq"])
+    argument = "toSeq" if is_end else "fromSeq"
+    raise BadUserInputError(f"`{argument}` is no event that can be verified: {row['reason']}.", argument=argument)
 
 
 def _extent(role: Role) -> Select[Any]:
@@ -237,7 +265,7 @@ def _verification(role: Role) -> Callable[[], Select[Any]]:
     return build
 
 
-SOURCE = Source(
+SOURCE: Source[AuditEvent] = Source(
     AuditEvent,
     T,
     {

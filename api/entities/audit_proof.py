@@ -15,6 +15,7 @@ from api.entities.audit_event import SOURCE, AuditEvent
 from api.loaders import by_id
 from api.node import id_of
 from api.paging import readable
+from api.permissions import reads
 from api.scalars import BigInt
 from audit_verifier.merkle import BLOCK, KnownTree, needed_leaves
 from db import mirror, models
@@ -45,7 +46,8 @@ EventId = Annotated[strawberry.ID, strawberry.argument(description="The ID of an
 class AuditProofQuery:
     @strawberry.field(
         description="Proof that an event is covered by the latest checkpoint; null while none covers it. Check it offline:"
-        " an altered event has a path that leads elsewhere."
+        " an altered event has a path that leads elsewhere.",
+        metadata=reads(lambda: (SOURCE, K)),
     )
     async def audit_proof(self, info: Info, id: EventId) -> AuditProof | None:
         context = info.context

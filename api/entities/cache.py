@@ -11,6 +11,7 @@ from api.errors import ForbiddenError
 from api.filters import StringFilter, Where, present
 from api.node import Node, Source
 from api.paging import readable, root_page
+from api.permissions import reads
 from api.scalars import BigInt, DateTime, Money
 from db import mirror, models
 from db.types import Role
@@ -62,7 +63,7 @@ class CacheQuery:
             where.text(T.c.cache_key, "keyPrefix", StringFilter(starts_with=prefix))
         return await root_page(info, Connection, LISTING, Page.of(first, after, last, before), where)
 
-    @strawberry.field(description="What the cache holds and saved.")
+    @strawberry.field(description="What the cache holds and saved.", metadata=reads(lambda: (SOURCE, S)))
     async def cache_stats(self, info: Info) -> CacheStats | None:
         context = info.context
         readable(context, SOURCE)
@@ -85,7 +86,7 @@ def _sum(column: ColumnElement[Any], name: str) -> ColumnElement[Any]:
     return func.coalesce(func.sum(column), 0).label(name)
 
 
-SOURCE = Source(
+SOURCE: Source[CacheEntry] = Source(
     CacheEntry,
     T,
     {

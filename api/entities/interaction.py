@@ -23,6 +23,7 @@ from api.loaders import to_one
 from api.node import Node, Source
 from api.paging import root_page, to_many
 from api.payloads import Beside
+from api.permissions import reads
 from api.scalars import JSON, UUID, BigInt, DateTime, IPAddress, Money, clean_text
 from api.windows import elapsed_ms
 from db import models
@@ -101,7 +102,10 @@ class AiInteraction(Node):
         "ip_address", is_on_record=False, description="Where it came from; null for who has no right to addresses."
     )
 
-    @strawberry.field(description="The beginning of what was sent, as text. Reading it is on record.")
+    @strawberry.field(
+        description="The beginning of what was sent, as text. Reading it is on record.",
+        metadata=reads(lambda: (PAYLOAD,)),
+    )
     @batched
     @staticmethod
     async def request_preview(
@@ -109,7 +113,9 @@ class AiInteraction(Node):
     ) -> list[str | None]:
         return await _previews(info.context, "request_head", parents, present(max_chars))
 
-    @strawberry.field(description="The beginning of the answer, as text. Reading it is on record.")
+    @strawberry.field(
+        description="The beginning of the answer, as text. Reading it is on record.", metadata=reads(lambda: (PAYLOAD,))
+    )
     @batched
     @staticmethod
     async def response_preview(
@@ -222,7 +228,10 @@ class InteractionQuery:
     ) -> Connection[AiInteraction] | None:
         return await root_page(info, Connection, LISTING, Page.of(first, after, last, before), filter.where())
 
-    @strawberry.field(description="Measures of calls to models: count, errors, tokens, cost and latency.")
+    @strawberry.field(
+        description="Measures of calls to models: count, errors, tokens, cost and latency.",
+        metadata=reads(lambda: (T,)),
+    )
     async def ai_metrics(
         self,
         info: Info,

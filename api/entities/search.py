@@ -14,6 +14,7 @@ from api.filters import MAX_VALUES, present
 from api.loaders import by_ids
 from api.node import id_of
 from api.paging import readable
+from api.permissions import reads
 from api.scalars import Vector
 from db import search
 from db.types import ContentType
@@ -117,7 +118,9 @@ class DocumentSearchInput:
 
 @strawberry.type
 class SearchQuery:
-    @strawberry.field(description="Find pieces of documents, best first.")
+    @strawberry.field(
+        description="Find pieces of documents, best first.", metadata=reads(lambda: (document.CHUNK_SOURCE,))
+    )
     async def search_documents(
         self,
         info: Info,

@@ -9,20 +9,7 @@ from enum import Enum
 from typing import Annotated, Any, Final
 
 import strawberry
-from sqlalchemy import (
-    ColumnElement,
-    FromClause,
-    Select,
-    Text,
-    and_,
-    bindparam,
-    case,
-    cast,
-    func,
-    literal_column,
-    or_,
-    select,
-)
+from sqlalchemy import ColumnElement, FromClause, Select, and_, bindparam, case, cast, func, literal_column, or_, select
 from sqlalchemy.dialects import postgresql
 
 from api.connection import After, Before, Connection, First, Last, Listing, Order, Page
@@ -40,6 +27,7 @@ from api.loaders import to_one
 from api.node import Node, Source
 from api.paging import readable, root_page
 from api.payloads import Beside
+from api.permissions import reads
 from api.scalars import JSON, UUID, BigInt, DateTime, clean_text
 from api.windows import elapsed_ms, list_window
 from db import mirror, models
@@ -66,7 +54,7 @@ def _member(part: PayloadPart, name: str) -> ColumnElement[Any]:
     """One member of a payload's JSON, as the text it was written in; null in rows of the other part."""
     document = cast(func.convert_from(P.c.payload, literal_column("'UTF8'")), postgresql.JSON)
     text = func.nullif(
-        cast(func.json_extract_path(document, literal_column(f"'{name}'")), Text), literal_column("'null'")
+        cast(func.json_extract_path(document, literal_column(f"'{name}'")), postgresql.TEXT), literal_column("'null'")
     )
     return case((P.c.part == literal_column(f"'{part.value}'"), text))
 
@@ -255,7 +243,10 @@ class ToolCallQuery:
         where = where_of(filter or None, info.context.now)
         return await root_page(info, Connection, listing_of(filter or None), Page.of(first, after, last, before), where)
 
-    @strawberry.field(description="How often each tool was called, among the calls that the viewer may see.")
+    @strawberry.field(
+        description="How often each tool was called, among the calls that the viewer may see.",
+        metadata=reads(lambda: (SOURCE, O)),
+    )
     async def tool_usage(self, info: Info, range: UsageRange) -> list[ToolUsageRow] | None:
         context = info.context
         readable(context, SOURCE)
@@ -273,7 +264,7 @@ def _usage(role: Role, where: Where) -> Select[Any]:
     return statement.where(*clauses).group_by(T.c.tool_name).order_by(count.desc(), T.c.tool_name)
 
 
-SOURCE = Source(
+SOURCE: Source[ToolCall] = Source(
     ToolCall,
     T,
     {

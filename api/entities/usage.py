@@ -16,12 +16,13 @@ from api.filters import LIST_RANGE, METRICS_RANGE, TimeRange, Where, checked_ran
 from api.loaders import to_one
 from api.node import Node, Source
 from api.paging import root_page
+from api.permissions import reads
 from api.scalars import BigInt, DateTime, Money
-from db import models
-from db.types import Provider, Role, Tier
+from db import mirror, models
+from db.types import Provider, Tier
 
 T = models.table(models.UsageLog)
-ACTIVITY_ROLES = (Role.ADMIN, Role.AUDITOR, Role.SERVICE)
+ACTIVITY = "usage_activity"
 
 
 @described(
@@ -105,7 +106,7 @@ class UsageQuery:
         page = Page.of(first, after, last, before)
         return await root_page(info, Connection, LISTING, page, filter.where())
 
-    @strawberry.field(description="Sums of the usage log, by time and by group.")
+    @strawberry.field(description="Sums of the usage log, by time and by group.", metadata=reads(lambda: (T,)))
     async def usage_metrics(
         self,
         info: Info,
@@ -118,7 +119,9 @@ class UsageQuery:
     ) -> metrics.MetricResult | None:
         return await metrics.measure(info.context, LOG, range, present(group_by), granularity, limit)
 
-    @strawberry.field(description="Who was most active: by conversations, then by id.")
+    @strawberry.field(
+        description="Who was most active: by conversations, then by id.", metadata=reads(lambda: (ACTIVITY,))
+    )
     async def usage_activity(
         self,
         info: Info,
@@ -129,7 +132,7 @@ class UsageQuery:
             int | None, strawberry.argument(description="How many people, 1 to 1,000; 100 if not given.")
         ] = strawberry.UNSET,
     ) -> list[UsageActivity] | None:
-        if info.context.actor.role not in ACTIVITY_ROLES:
+        if not mirror.may_call(info.context.actor.role, ACTIVITY):
             raise ForbiddenError
         start, end = checked_range(range, METRICS_RANGE) if range else (None, None)
         rows = await info.context.session.fetch_text(

@@ -1,7 +1,7 @@
 -- Owns: the verification of the context organization's audit chain.
 -- Runs AFTER the tables and audit.sql, as minutebook_owner.
 -- Decision: one set-based pass that recomputes everything from the stored bytes; STABLE, so that events, head and rows
--- are read from one snapshot while others append. Verdicts: TAMPERED > PRUNED > REDACTED > OK.
+-- are read from one snapshot while others append. Verdicts: TAMPERED > UNVERIFIED > PRUNED > REDACTED > OK.
 
 GRANT USAGE, CREATE ON SCHEMA app TO app_definer;
 SET LOCAL ROLE app_definer;
@@ -79,8 +79,9 @@ CREATE OR REPLACE FUNCTION app.audit_findings(organization uuid, first_seq bigin
     FROM beside AS b
     $body$;
 
--- first NULL = everything, which is PRUNED where the beginning was; last NULL or beyond the end = to the end, where the
--- head must agree: a cut tail shows as a head beyond the last event. head_hash is the hash at to_seq.
+-- first NULL = everything, which is PRUNED where the beginning was; last NULL = to the end, where the head must agree: a
+-- cut tail shows as a head beyond the last event. head_hash is the hash at to_seq. A range without an event, or with one
+-- that the chain does not have, is UNVERIFIED: checked is 0 then, and from_seq and to_seq say what could be verified.
 CREATE OR REPLACE FUNCTION app.verify_audit_chain(first bigint DEFAULT NULL, last bigint DEFAULT NULL)
     RETURNS TABLE (
         verdict text, checked bigint, from_seq bigint, to_seq bigint, head_hash bytea, first_broken_seq bigint,
@@ -95,11 +96,13 @@ DECLARE
     pruned bigint;
     base_hash bytea;
     top_seq bigint;
+    end_seq bigint;
     found_last bigint;
     is_redacted boolean;
 BEGIN
     SELECT h.* INTO head FROM app.audit_heads AS h WHERE h.organization_id = organization;
     SELECT max(e.seq) INTO top_seq FROM app.audit_events AS e WHERE e.organization_id = organization;
+    end_seq := greatest(head.seq, top_seq, 0);
     pruned := coalesce(head.pruned_seq, 0);
     from_seq := greatest(coalesce(first, 1), pruned + 1);
     to_seq := least(coalesce(last, head.seq, top_seq, 0), coalesce(head.seq, top_seq, 0));
@@ -136,15 +139,28 @@ BEGIN
 
     verdict := CASE
         WHEN first_broken_seq IS NOT NULL THEN 'TAMPERED'
+        WHEN from_seq > to_seq OR last > end_seq THEN 'UNVERIFIED'
         WHEN pruned > 0 AND coalesce(first, 1) <= pruned THEN 'PRUNED'
         WHEN is_redacted THEN 'REDACTED'
         ELSE 'OK'
     END;
     reason := CASE verdict
         WHEN 'TAMPERED' THEN reason
+        WHEN 'UNVERIFIED' THEN CASE
+            WHEN end_seq = 0 THEN 'the chain has no event'
+            WHEN greatest(first, last) > end_seq THEN format('the chain ends with event %s', end_seq)
+            WHEN pruned > 0 AND to_seq <= pruned THEN format('events up to %s were pruned', pruned)
+            ELSE 'the range has no event'
+        END
         WHEN 'PRUNED' THEN format('events up to %s were pruned', pruned)
         WHEN 'REDACTED' THEN 'some payloads were redacted; the chain itself is whole'
     END;
+    IF verdict = 'UNVERIFIED' THEN
+        checked := 0;
+        from_seq := pruned + 1;
+        to_seq := end_seq;
+        head_hash := NULL;
+    END IF;
     RETURN NEXT;
 END
 $body$;

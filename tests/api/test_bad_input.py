@@ -94,7 +94,8 @@ UNFIT: Final[dict[str, tuple[Any, ...]]] = {
     "text": ("", "  ", "x" * 2_001),
     "model": ("", "another-model"),
     "groupBy": (["USER", "USER"],),
-    "fromSeq": ("0", "-1"),
+    "fromSeq": ("0", "-1", str(2**62)),
+    "toSeq": ("0", "-1", str(2**62)),
 }
 REACHES: Final = (-1, 11, 2**31 - 1)  # before and after of neighbors
 INVERTED: Final = {"gte": DAYS[1], "lt": DAYS[0]}

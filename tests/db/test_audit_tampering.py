@@ -20,10 +20,56 @@ async def test_only_admin_auditor_and_operator_verify(house: House, role: str) -
         await house.verify(role=role)
 
 
-async def test_an_empty_chain_is_ok(house: House) -> None:
+async def test_an_empty_chain_proves_nothing(house: House) -> None:
     verdict = await house.verify()
-    assert (verdict["verdict"], verdict["checked"], verdict["from_seq"], verdict["to_seq"]) == ("OK", 0, 1, 0)
-    assert verdict["head_hash"] is None
+    assert (verdict["verdict"], verdict["checked"], verdict["from_seq"], verdict["to_seq"]) == ("UNVERIFIED", 0, 1, 0)
+    assert (verdict["head_hash"], verdict["reason"]) == (None, "the chain has no event")
+
+
+async def test_a_chain_that_was_removed_without_a_trace_proves_nothing(house: House) -> None:
+    await house.append(*(happened("made") for _ in range(3)))
+    async with house.meddling("audit_events", "audit_payloads", "audit_heads") as owner:
+        await owner.execute("DELETE FROM app.audit_payloads; DELETE FROM app.audit_events; DELETE FROM app.audit_heads")
+    verdict = await house.verify()
+    assert (verdict["verdict"], verdict["checked"]) == ("UNVERIFIED", 0)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "reason"),
+    [
+        (7, None, "the chain ends with event 6"),
+        (7, 9, "the chain ends with event 6"),
+        (3, 7, "the chain ends with event 6"),
+        (None, 7, "the chain ends with event 6"),
+        (5, 4, "the range has no event"),
+        (None, 0, "the range has no event"),
+    ],
+)
+async def test_a_range_that_the_chain_does_not_have_is_not_verified(
+    house: House, first: int | None, last: int | None, reason: str
+) -> None:
+    await house.append(*(happened("made") for _ in range(6)))
+    verdict = await house.verify(first, last)
+    found = {name: verdict[name] for name in ("verdict", "checked", "from_seq", "to_seq", "head_hash", "reason")}
+    assert found == {
+        "verdict": "UNVERIFIED", "checked": 0, "from_seq": 1, "to_seq": 6, "head_hash": None, "reason": reason,
+    }  # fmt: skip
+
+
+async def test_what_is_tampered_with_is_said_before_a_range_that_ends_too_late(house: House) -> None:
+    await house.append(*(happened("made") for _ in range(6)))
+    async with house.meddling("audit_events") as owner:
+        await owner.execute("UPDATE app.audit_events SET action = 'thing.forged' WHERE seq = 2")
+    verdict = await house.verify(1, 500)
+    assert (verdict["verdict"], verdict["first_broken_seq"]) == ("TAMPERED", 2)
+
+
+async def test_a_range_in_a_tail_that_was_cut_is_tampered_with_while_the_head_remembers_it(house: House) -> None:
+    await house.append(*(happened("made") for _ in range(6)))
+    async with house.meddling("audit_events") as owner:
+        await owner.execute("DELETE FROM app.audit_events WHERE seq > 3")
+    assert (await house.verify(6))["verdict"] == "TAMPERED"
+    assert (await house.verify(5, 6))["verdict"] == "TAMPERED"
 
 
 async def test_a_range_is_verified_from_the_event_before_it(house: House) -> None:
@@ -31,7 +77,7 @@ async def test_a_range_is_verified_from_the_event_before_it(house: House) -> Non
     events = await house.events()
     verdict = await house.verify(3, 5)
     assert (verdict["verdict"], verdict["checked"], verdict["head_hash"]) == ("OK", 3, events[4]["hash"])
-    assert (await house.verify(3, 500))["to_seq"] == 6
+    assert (await house.verify(6))["checked"] == 1
     async with house.meddling("audit_events") as owner:
         await owner.execute("UPDATE app.audit_events SET action = 'thing.forged' WHERE seq = 2")
     assert (await house.verify(3, 5))["verdict"] == "OK"
@@ -151,6 +197,9 @@ async def test_a_pruned_beginning_is_said_and_a_later_range_is_ok(house: House) 
     assert (verdict["verdict"], verdict["from_seq"], verdict["checked"]) == ("PRUNED", 3, 4)
     assert (await house.verify(1, 5))["verdict"] == "PRUNED"
     assert (await house.verify(3))["verdict"] == "OK"
+    gone = await house.verify(1, 2)
+    assert (gone["verdict"], gone["checked"], gone["reason"]) == ("UNVERIFIED", 0, "events up to 2 were pruned")
+    assert (gone["from_seq"], gone["to_seq"]) == (3, 6)
     async with house.meddling("audit_events", "audit_heads") as owner:
         await owner.execute("UPDATE app.audit_heads SET pruned_hash = sha256('x')")
     assert (await house.verify())["first_broken_seq"] == 3

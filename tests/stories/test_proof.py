@@ -1,5 +1,6 @@
 """Stories of admin and auditor: the proof of the log, and what is refused to everybody."""
 
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.stories.small_world import HERE, IDS, plant
 from tests.stories.story import ask, is_refused
 
 TASKLINE = "00000001-0003-4000-8000-000000000001"
+BEYOND = 1_000  # other stories' reads are on record, too
 ALICE = global_id("User", IDS["alice"])
 
 
@@ -42,6 +44,49 @@ async def test_the_demo_worlds_chain_verifies(ask_world: Client, world: Urls, wh
 async def test_a_stretch_of_the_chain_can_be_verified(ask_small: Client) -> None:
     found = (await ask(ask_small, "18_prove_the_log", "dave", a="5", b=9)).data["verifyAuditChain"]
     assert (found["verdict"], found["checked"], found["fromSeq"], found["toSeq"]) == ("OK", "5", "5", "9")
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "argument"),
+    [
+        (BEYOND, None, "fromSeq"),
+        (BEYOND, BEYOND, "fromSeq"),
+        (40, BEYOND, "toSeq"),
+        (None, BEYOND, "toSeq"),
+    ],
+)
+async def test_what_the_chain_does_not_have_is_refused_by_name_and_never_proved(
+    ask_small: Client, first: int | None, last: int | None, argument: str
+) -> None:
+    answer = await ask(ask_small, "18_prove_the_log", "dave", a=first, b=last)
+    assert is_refused(answer, "verifyAuditChain", "BAD_USER_INPUT")
+    assert answer.errors[0]["extensions"]["argument"] == argument
+    assert re.search(r"the chain ends with event 4\d\.", answer.errors[0]["message"])
+
+
+@pytest.mark.parametrize(("first", "last", "argument"), [(5, 4, "toSeq"), (0, 4, "fromSeq"), (None, 0, "toSeq")])
+async def test_a_stretch_that_is_none_is_refused_by_name(
+    ask_small: Client, first: int | None, last: int | None, argument: str
+) -> None:
+    answer = await ask(ask_small, "18_prove_the_log", "dave", a=first, b=last)
+    assert is_refused(answer, "verifyAuditChain", "BAD_USER_INPUT")
+    assert answer.errors[0]["extensions"]["argument"] == argument
+
+
+async def test_one_event_is_verified_alone(ask_small: Client) -> None:
+    found = (await ask(ask_small, "18_prove_the_log", "dave", a=40, b=40)).data["verifyAuditChain"]
+    assert (found["ok"], found["verdict"], found["checked"]) == (True, "OK", "1")
+
+
+async def test_a_chain_without_an_event_is_not_proved(urls: Urls, tmp_path: Path) -> None:
+    await plant(urls, times=1)
+    async with client_of(urls, tmp_path, EMBEDDER="none") as client, superuser(urls) as connection:
+        for table in ("audit_payloads", "audit_events", "audit_heads"):
+            await connection.execute(f"ALTER TABLE app.{table} DISABLE TRIGGER ALL; DELETE FROM app.{table}")
+        found = (await ask(client, "18_prove_the_log", "dave")).data["verifyAuditChain"]
+        assert (found["ok"], found["verdict"], found["checked"]) == (False, "UNVERIFIED", "0")
+        refused = await ask(client, "18_prove_the_log", "dave", a=1)
+        assert is_refused(refused, "verifyAuditChain", "BAD_USER_INPUT")
 
 
 async def test_a_proof_costs_two_statements_whatever_the_length_of_the_chain(
