@@ -13,6 +13,7 @@ from api.context import Context, Info
 from api.execution import batched
 from api.loader import Batch
 from api.node import Node, Source
+from api.selection import taking
 
 T = TypeVar("T", bound=Node)
 
@@ -40,7 +41,7 @@ def to_one(
         column = found.table.c[by] if by else found.id_column
         return await by_keys(info.context, found, column, [key(each) for each in parents])
 
-    return strawberry.field(resolver=resolve, description=description)
+    return strawberry.field(resolver=taking(resolve, attribute), description=description)
 
 
 async def by_id(context: Context, source: Source[T], database_id: str | None) -> T | None:

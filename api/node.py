@@ -9,13 +9,14 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar, cast
 
 import strawberry
 from asyncpg import Record
 from sqlalchemy import ColumnElement, FromClause, Select, select
 
 from api.errors import BadUserInputError
+from api.selection import attributes
 from db import mirror
 from db.types import Role
 
@@ -102,9 +103,15 @@ class Source(Generic[T]):
     def _needed(self, table: FromClause) -> frozenset[str]:
         return frozenset(column.name for column in self.columns.values() if getattr(column, "table", None) is table)
 
-    def select(self, role: Role, *more: ColumnElement[Any]) -> Select[Any]:
-        """SELECT of the node's columns with the mirror, for one role. Raises DeniedError."""
-        labelled = [column.label(name) for name, column in self.columns.items()]
+    @cache  # noqa: B019 - as above; there are as many as there are selections in the clients' documents
+    def columns_for(self, fields: frozenset[str], *always: str) -> tuple[str, ...]:
+        """The attributes that these fields of the node take, and those that are taken anyway."""
+        taken = attributes(cast("Any", self.node), fields) | {"database_id", *always}
+        return tuple(name for name in self.columns if name in taken)
+
+    def select(self, role: Role, *more: ColumnElement[Any], columns: Sequence[str] | None = None) -> Select[Any]:
+        """SELECT of the node's columns, or of these, with the mirror, for one role. Raises DeniedError."""
+        labelled = [self.columns[name].label(name) for name in (self.columns if columns is None else columns)]
         return self.narrow(select(*more, *labelled), role)
 
     def narrow(self, statement: Any, role: Role) -> Select[Any]:

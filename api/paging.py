@@ -4,10 +4,10 @@ The parents' page is a LATERAL join on their ids, so n parents cost one statemen
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Generic
+from typing import Any, Final, Generic
 
 import strawberry
-from graphql import FieldNode, FragmentSpreadNode, InlineFragmentNode, SelectionSetNode, is_non_null_type
+from graphql import is_non_null_type
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
@@ -46,17 +46,26 @@ from api.execution import batched
 from api.filters import Where
 from api.loaders import created_bounds
 from api.node import Node, Source
+from api.selection import selected, selects
+
+NODES: Final = ("edges", "node")
 
 
 class Pager(Generic[T]):
-    """One page's statement: the listing, its order, the page and the filter, for one caller."""
+    """One page's statement: the listing, its order, the page and the filter, for one caller.
 
-    def __init__(self, context: Context, listing: Listing[T], order: Order, page: Page, where: Where) -> None:
+    `wanted` are the fields of the nodes that the answer asks for.
+    """
+
+    def __init__(
+        self, context: Context, listing: Listing[T], order: Order, page: Page, where: Where, wanted: frozenset[str]
+    ) -> None:
         self.context = context
         self.listing = listing
         self.order = order
         self.page = page
         self.where = where
+        self.columns = listing.source.columns_for(wanted, order.attribute)
         self.values: dict[str, Any] = {**where.values, "size": page.size + 1}
         for name in ("after", "before"):
             given = getattr(page, name)
@@ -66,7 +75,7 @@ class Pager(Generic[T]):
                 )
                 self.values |= {f"{name}_value": value, f"{name}_id": database_id}
         self.shape = (
-            listing, order.tag, page.is_backward, page.after is not None, page.before is not None, where.shape,
+            listing, order.tag, page.is_backward, page.after is not None, page.before is not None, where.shape, self.columns,
         )  # fmt: skip
 
     @property
@@ -77,7 +86,9 @@ class Pager(Generic[T]):
     def select(self, *tests: ColumnElement[bool]) -> Select[Any]:
         """The rows of the page and one more, in the direction of reading."""
         source, order = self.listing.source, self.order
-        statement = source.select(self.context.actor.role).where(*tests, *(clause() for clause in self.where.clauses))
+        statement = source.select(self.context.actor.role, columns=self.columns).where(
+            *tests, *(clause() for clause in self.where.clauses)
+        )
         for name in ("after", "before"):
             if getattr(self.page, name) is not None:
                 statement = statement.where(*self._beyond(name))
@@ -138,7 +149,7 @@ async def root_page(
     """The connection of a root field: one statement, and one more for a count that is selected."""
     context = info.context
     readable(context, listing.source)
-    pager = Pager(context, listing, order or listing.order, page, where)
+    pager = Pager(context, listing, order or listing.order, page, where, selected(info, *NODES))
 
     async def count() -> Count:
         rows = await context.session.fetch(
@@ -164,20 +175,19 @@ async def child_pages(
     where: Where | None = None,
     order: Order | None = None,
     *,
-    is_paged: bool | None = None,
+    nodes: tuple[str, ...] = NODES,
 ) -> list[Any]:
     """The connection under each of the parents, in one statement; None when the role may not read the list at all.
 
-    Raises ForbiddenError where the field must not be null. `is_paged` says whether rows are wanted; by default the
-    selection does.
+    Raises ForbiddenError where the field must not be null. `nodes` is where the answer has the nodes.
     """
     context = info.context
     if not listing.source.is_readable(context.actor.role):
         if is_non_null_type(info._raw_info.return_type):
             raise ForbiddenError
         return [None] * len(parents)
-    pager = Pager(context, listing, order or listing.order, page, where or Where())
-    is_paged = selects(info, "edges", "pageInfo") if is_paged is None else is_paged
+    pager = Pager(context, listing, order or listing.order, page, where or Where(), selected(info, *nodes))
+    is_paged = nodes is not NODES or selects(info, "edges", "pageInfo")
     loader = context.loader(("children", by.key, is_paged, *pager.key), lambda: _children(pager, kind, by, is_paged))
     return await loader.load_all([parent.database_id for parent in parents])
 
@@ -267,24 +277,3 @@ def _counts(pager: Pager[Any], by: ColumnElement[Any]) -> Callable[[list[str]], 
         return [count_of(row[1]) for row in rows]
 
     return load
-
-
-def selects(info: Info, *names: str) -> bool:
-    """Whether the field's own selection, fragments followed, holds one of these response fields."""
-    fragments = info._raw_info.fragments
-    waiting: list[SelectionSetNode | None] = [node.selection_set for node in info._raw_info.field_nodes]
-    seen: set[str] = set()
-    while waiting:
-        selection_set = waiting.pop()
-        for selection in selection_set.selections if selection_set else ():
-            if isinstance(selection, FieldNode):
-                if selection.name.value in names:
-                    return True
-            elif isinstance(selection, FragmentSpreadNode):
-                name = selection.name.value
-                if name not in seen:
-                    seen.add(name)
-                    waiting.append(fragments[name].selection_set)
-            elif isinstance(selection, InlineFragmentNode):
-                waiting.append(selection.selection_set)
-    return False

@@ -17,6 +17,7 @@ from api.execution import batched
 from api.loader import Batch
 from api.node import Node
 from api.permissions import reads
+from api.selection import taking
 from db import mirror
 from db.types import Role
 
@@ -71,7 +72,9 @@ class Beside:
         async def resolve(parents: list[Any], info: Info) -> list[Any]:
             return await self.read(info.context, name, parents, is_on_record=is_on_record)
 
-        return strawberry.field(resolver=resolve, description=description, metadata=reads(lambda: (self,)))
+        return strawberry.field(
+            resolver=taking(resolve, self.at), description=description, metadata=reads(lambda: (self,))
+        )
 
 
 def _load(context: Context, beside: Beside) -> Batch:

@@ -118,7 +118,7 @@ class Conversation(Node):
         size = limited(max_messages, default=most, most=most, argument="maxMessages")
         page = Page(size, is_backward=True, after=None, before=None)
         by = M.c.conversation_id
-        pages = await child_pages(info, Connection, message.IN_CONVERSATION, by, parents, page, is_paged=True)
+        pages = await child_pages(info, Connection, message.IN_CONVERSATION, by, parents, page, nodes=("messages",))
         return [
             AiSessionContext(
                 messages=[edge.node for edge in found.edges],
