@@ -16,7 +16,7 @@ from asyncpg.pool import PoolConnectionProxy
 from sqlalchemy import Executable
 
 from db.actor import END, Actor, begin_sql
-from db.engine import Pools, acquire, release
+from db.engine import CONNECTION_ERRORS, Pools, acquire, release
 from db.statement import shapes
 from db.types import Role
 
@@ -166,7 +166,7 @@ class Session:
                 else:
                     await self._commit(connection)
             is_clean = True
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        except CONNECTION_ERRORS:
             if not failed:  # else the caller is told what came first
                 raise
         finally:
