@@ -140,11 +140,12 @@ class Rounds:
         """Ask by `client`, through the wire, and strike; then look at what is left, and ask again by the same key."""
         before = await self._again()
         since = await head(self.house)
-        # Who asks is known for some seconds: whether it is looked up again is chance.
+        # Chance: when it is looked up again who asks, and when the pool opens another connection.
         self.wire.arm(at, moment, strike, since="BEGIN" if self._warm else "")
         answer = None
         try:
-            answer = await self.kind.ask(client, self._number)
+            async with asyncio.timeout(30):
+                answer = await self.kind.ask(client, self._number)
         except httpx.TransportError:  # the server is dead
             assert self.wire.is_struck
         finally:

@@ -6,7 +6,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -15,7 +15,7 @@ import asyncpg
 import pytest
 
 from db.bootstrap import bootstrap
-from db.embedded import EmbeddedServer
+from db.embedded import AlreadyRunningError, EmbeddedServer
 from db.engine import Urls
 from db.migrate import upgrade
 from tests.changes.changing import head, is_whole
@@ -33,12 +33,31 @@ BEGIN: Final = """mutation($title:String!,$key:String!){
   createConversation(input:{title:$title,firstMessage:$title})@idempotent(key:$key){conversation{id title}userErrors{code}}}"""
 
 
+def processes(server: EmbeddedServer) -> list[int]:
+    """The postmaster and its children."""
+    postmaster = (server.data / "postmaster.pid").read_text().split()[0]
+    children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+    return [int(pid) for pid in (postmaster, *children)]
+
+
 @dataclass
 class Mortal:
     """A PostgreSQL that keeps its promises, and may be killed."""
 
     server: EmbeddedServer
     urls: Urls
+
+    @asynccontextmanager
+    async def witness(self) -> AsyncIterator[asyncio.Event]:
+        """An event that happens when the postmaster has noticed a death: it ends every connection, this one too."""
+        assert self.urls.bootstrap
+        connection = await asyncpg.connect(self.urls.bootstrap)
+        has_fallen = asyncio.Event()
+        connection.add_termination_listener(lambda _: has_fallen.set())
+        try:
+            yield has_fallen
+        finally:
+            connection.terminate()
 
     async def back(self) -> None:
         """Wait until it answers again."""
@@ -54,17 +73,20 @@ class Mortal:
         """Kill a backend that is in the middle of a change; the postmaster then ends all others and recovers."""
         sql = """SELECT pid FROM pg_stat_activity WHERE usename = 'minutebook_api' ORDER BY xact_start NULLS LAST LIMIT 1"""
         async with superuser(self.urls) as connection:
-            os.kill(await connection.fetchval(sql), signal.SIGKILL)
+            pid = await connection.fetchval(sql)
+        os.kill(pid, signal.SIGKILL)
 
     async def kill_all(self) -> None:
         """Kill every process of it, and start it again."""
-        postmaster = int((self.server.data / "postmaster.pid").read_text().split()[0])
-        children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
-        for pid in (postmaster, *map(int, children)):
+        for pid in processes(self.server):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         await asyncio.to_thread(self.server.stop)
-        await asyncio.to_thread(self.server.start)
+        async with asyncio.timeout(15):
+            while True:
+                with suppress(AlreadyRunningError):  # a backend that was born meanwhile is still dying
+                    return await asyncio.to_thread(self.server.start)
+                await asyncio.sleep(0.01)
 
 
 @dataclass
@@ -75,7 +97,7 @@ class Writers:
     prefix: str
     acknowledged: dict[str, str] = field(default_factory=dict)
     refused: Counter[str] = field(default_factory=Counter)
-    times: list[float] = field(default_factory=list)
+    told: asyncio.Event = field(default_factory=asyncio.Event)
     has_ended: bool = False
 
     async def write(self, writer: int) -> None:
@@ -89,27 +111,29 @@ class Writers:
                     made = answer.data["createConversation"]["conversation"]
                     assert made["title"] == title
                     self.acknowledged[title] = made["id"]
-                    self.times.append(time.monotonic())
+                    self.told.set()
                     break
                 self.refused[" ".join(answer.codes)] += 1
                 await asyncio.sleep(0.02)
 
     async def suffer(self, strike: Callable[[], Awaitable[None]], times: int) -> float:
         """Write while `strike` happens so many times; the longest time from a strike to the next acknowledgement."""
-        writing = [asyncio.ensure_future(self.write(each)) for each in range(WRITERS)]
         gaps = []
-        for _ in range(times):
-            await asyncio.sleep(0.5)
-            struck = time.monotonic()
-            await strike()
-            async with asyncio.timeout(15):
-                while not (after := [each for each in self.times if each > struck + 0.05]):
-                    await asyncio.sleep(0.01)
-            gaps.append(after[0] - struck)
-        await asyncio.sleep(0.3)
-        self.has_ended = True
-        async with asyncio.timeout(15):
-            await asyncio.gather(*writing)
+        async with asyncio.timeout(60), asyncio.TaskGroup() as writing:
+            for writer in range(WRITERS):
+                writing.create_task(self.write(writer))
+            for _ in range(times):
+                await asyncio.sleep(0.5)
+                struck, before = time.monotonic(), self.refused.total()
+                await strike()
+                async with asyncio.timeout(15):
+                    while self.refused.total() == before:  # noqa: ASYNC110 - until the death is felt
+                        await asyncio.sleep(0.001)
+                    self.told.clear()
+                    await self.told.wait()
+                gaps.append(time.monotonic() - struck)
+            await asyncio.sleep(0.3)
+            self.has_ended = True
         return max(gaps)
 
     async def agree(self, house: House, since: int) -> None:
@@ -150,12 +174,16 @@ async def test_a_backend_killed_in_a_change_leaves_all_of_it_or_nothing(
 ) -> None:
     async with wire_to(mortal.urls) as wire, client_of(wire.urls, tmp_path, **UNLIMITED) as client:
 
-        async def kill(link: Link) -> None:
-            os.kill(link.backend, signal.SIGKILL)
-            await mortal.back()
-
         async def play(at: int, moment: Moment) -> Round:
-            return await rounds.struck(client, at, moment, kill)
+            async with mortal.witness() as has_fallen:
+
+                async def kill(link: Link) -> None:
+                    os.kill(link.backend, signal.SIGKILL)
+                    async with asyncio.timeout(15):
+                        await has_fallen.wait()
+                    await mortal.back()
+
+                return await rounds.struck(client, at, moment, kill)
 
         rounds = Rounds(KINDS["createConversation"], house, wire, client, warm=client)
         await rounds.undisturbed()

@@ -40,6 +40,7 @@ class Link:
     server: tuple[asyncio.StreamReader, asyncio.StreamWriter]
     backend: int = 0
     withheld: bytes = b""
+    is_counted: bool = False
     answered: asyncio.Event = field(default_factory=asyncio.Event)
 
     def close(self) -> None:
@@ -66,8 +67,10 @@ class Wire:
         self._links: dict[asyncio.Task[None], Link] = {}
 
     def arm(self, at: int, moment: Moment, strike: Strike, *, since: str = "") -> None:
-        """Strike at the flight of this number. The first one is the next that begins with `since`."""
+        """Strike at the flight of this number. A connection's count from the next one on that begins with `since`."""
         self._since = since
+        for link in self._links.values():
+            link.is_counted = False
         self.flights.clear()
         self.is_struck = False
         self._aim = (at, moment, strike)
@@ -129,7 +132,8 @@ class Wire:
 
     async def _sends(self, link: Link, kind: bytes, flight: bytes, text: str) -> bool:
         """Whether the connection goes on after this flight."""
-        if self._aim is None or not (self.flights or text.startswith(self._since)):
+        link.is_counted = link.is_counted or text.startswith(self._since)
+        if self._aim is None or not link.is_counted:
             link.server[1].write(flight)
             return True
         self.flights.append(text)
@@ -144,6 +148,7 @@ class Wire:
             link.server[1].write(flight)
         if moment is Moment.UNREAD:
             await link.answered.wait()
+        assert link.backend
         self.is_struck = True
         self._striking = asyncio.ensure_future(strike(link))  # the connection may be gone before it is over
         await asyncio.shield(self._striking)
