@@ -5,7 +5,7 @@ A query's loaders take turns on it (one connection runs one statement at a time)
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Hashable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
@@ -172,7 +172,8 @@ class Session:
         finally:
             if not is_clean:
                 log.error("connection.dropped", role=self.actor.role.value)
-                connection.terminate()
+                with suppress(asyncpg.InterfaceError):  # its loss was noticed, and the pool has taken it back already
+                    connection.terminate()
             await release(self._pool, connection)
 
     async def _commit(self, connection: PoolConnectionProxy) -> None:
