@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Final
 
-import asyncpg
 from litestar import Litestar, Response, get
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
@@ -23,7 +22,7 @@ from api.settings import Settings
 from db.actor import Actor
 from db.doctor import head_is
 from db.embedder import Embedder, from_name
-from db.engine import DatabaseUnavailableError, Urls, acquire, check_ready, open_pools, release
+from db.engine import CONNECTION_ERRORS, DatabaseUnavailableError, Urls, acquire, check_ready, open_pools, release
 from db.migrate import head
 from db.session import Limits
 from db.types import Role
@@ -102,7 +101,7 @@ class Service:
                 await release(pools.api, connection)
         except DatabaseUnavailableError as error:
             return False, {"database": str(error)}
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:  # it went away in between
+        except CONNECTION_ERRORS as error:  # it went away in between
             return False, {"database": type(error).__name__}
         return migrated.passed, {"database": "reachable", "migrations": migrated.detail}
 

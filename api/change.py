@@ -30,7 +30,9 @@ KEY_LIFE: Final = timedelta(hours=24)
 MAX_KEY: Final = 255
 
 _CLAIM: Final = """/* {role} */ INSERT INTO app.idempotency_keys (organization_id, actor_id, key, request_hash, expires_at)
-VALUES ($1, $2, $3, $4, $5) ON CONFLICT (organization_id, actor_id, key) DO NOTHING RETURNING id"""
+VALUES ($1, $2, $3, $4, $5) ON CONFLICT (organization_id, actor_id, key)
+DO UPDATE SET request_hash = excluded.request_hash, expires_at = excluded.expires_at, result = NULL
+WHERE idempotency_keys.expires_at <= $6 RETURNING id"""
 _KNOWN: Final = """/* {role} */ SELECT request_hash, result FROM app.idempotency_keys
 WHERE organization_id = $1 AND actor_id = $2 AND key = $3"""
 _KEEP: Final = """/* {role} */ UPDATE app.idempotency_keys SET result = $4
@@ -184,11 +186,14 @@ async def _effected(change: Change, effect: Effect) -> tuple[Done, bool]:
 
 
 async def _claimed(session: Session, claim: _Claim) -> Done | None:
-    """None when the key is ours now; what was done under it when it is known already."""
+    """None when the key is ours now, new or expired; what was done under it when it is known already.
+
+    Of many who come by an expired key at once, one takes it over; the others wait for its row and find it taken.
+    """
     actor = session.actor
     who = (actor.organization_id, actor.actor_id, claim.key)
     expires_at = session.now + KEY_LIFE
-    if await session.fetch_text(_CLAIM.format(role=actor.db_role), *who, claim.request_hash, expires_at):
+    if await session.fetch_text(_CLAIM.format(role=actor.db_role), *who, claim.request_hash, expires_at, session.now):
         return None
     [known] = await session.fetch_text(_KNOWN.format(role=actor.db_role), *who)
     if known["request_hash"] != claim.request_hash:

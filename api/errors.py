@@ -24,7 +24,7 @@ import asyncpg
 import structlog
 from graphql import GraphQLError, GraphQLSyntaxError
 
-from db.engine import DatabaseUnavailableError
+from db.engine import CONNECTION_ERRORS, DatabaseUnavailableError
 from db.session import LostCommitError
 
 log = structlog.get_logger(__name__)
@@ -154,7 +154,7 @@ def as_graphql_error(error: BaseException, *, request_id: str, query: str = "") 
         return _from_core(error, root, request_id, query)
     known = _from_database(root)
     # a 42501 that arrives here is a bug of ours: the mirror decides before SQL
-    if known in {None, ForbiddenError} or isinstance(root, OSError | LostCommitError):
+    if known in {None, ForbiddenError} or isinstance(root, OSError | asyncpg.InternalClientError | LostCommitError):
         _record(root, request_id, query)
     answer = (known or InternalError)()
     return _located(error, answer.message, answer.extensions or {}, answer)
@@ -237,7 +237,7 @@ def _from_database(error: BaseException) -> type[ApiError] | None:
         return BadUserInputError if isinstance(error, ValueError) else UnavailableError
     if isinstance(error, TimeoutError):
         return OperationTimeoutError
-    is_passing = isinstance(error, OSError | DatabaseUnavailableError | LostCommitError)
+    is_passing = isinstance(error, (*CONNECTION_ERRORS, DatabaseUnavailableError, LostCommitError))
     return UnavailableError if is_passing else None
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import asyncpg
 
 from db.crypto import Keyring
+from db.engine import CONNECTION_ERRORS
 from db.keys import used_keys, uses
 
 Connection: TypeAlias = "asyncpg.Connection[Any]"
@@ -241,7 +242,7 @@ async def examine(name: str, question: Callable[[], Awaitable[Sequence[Finding]]
     """Ask; a connection or a question that PostgreSQL refuses is a finding, not an end."""
     try:
         return await question()
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except CONNECTION_ERRORS as error:
         return [Finding(name, passed=False, detail=" ".join(str(error).split()) or type(error).__name__)]
 
 

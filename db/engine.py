@@ -39,6 +39,11 @@ _ARRAYS: Final = (
 _ARRAYS_SQL: Final = f"SELECT {', '.join(f'NULL::{name}[]' for name in _ARRAYS)}"
 
 
+# What any use of a connection may raise. InternalClientError is asyncpg's when a backend has said farewell but its socket
+# is not closed yet: the protocol is then in a state in which it sends nothing. TimeoutError is an OSError.
+CONNECTION_ERRORS: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
+
 class DatabaseUnavailableError(RuntimeError):
     """The database cannot be used now; trying again later may help."""
 
@@ -146,7 +151,7 @@ async def check_ready(pools: Pools, *, timeout_s: float = 2.0) -> None:
                 await connection.execute("SELECT 1", timeout=timeout_s)
             finally:
                 await release(pool, connection)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:  # TimeoutError is an OSError
+        except CONNECTION_ERRORS as error:
             raise DatabaseUnavailableError(f"the {name} login gets no answer: {type(error).__name__}") from error
 
 

@@ -347,7 +347,7 @@ CALLS: Final = {
 IDEMPOTENCY = [
     read(own_by_actor),
     insert(own_by_actor, "actor_id", "key", "request_hash", "result", "expires_at"),
-    update(own_by_actor, "result"),
+    update(own_by_actor, "request_hash", "result", "expires_at"),
 ]
 protect(models.IdempotencyKey, member=IDEMPOTENCY, service=IDEMPOTENCY)
 

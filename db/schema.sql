@@ -5573,9 +5573,9 @@ GRANT INSERT(key) ON TABLE app.idempotency_keys TO app_service;
 
 -- Name: COLUMN idempotency_keys.request_hash; Type: ACL; Schema: app; Owner: minutebook_owner
 
-GRANT INSERT(request_hash) ON TABLE app.idempotency_keys TO app_admin;
-GRANT INSERT(request_hash) ON TABLE app.idempotency_keys TO app_member;
-GRANT INSERT(request_hash) ON TABLE app.idempotency_keys TO app_service;
+GRANT INSERT(request_hash),UPDATE(request_hash) ON TABLE app.idempotency_keys TO app_admin;
+GRANT INSERT(request_hash),UPDATE(request_hash) ON TABLE app.idempotency_keys TO app_member;
+GRANT INSERT(request_hash),UPDATE(request_hash) ON TABLE app.idempotency_keys TO app_service;
 
 -- Name: COLUMN idempotency_keys.result; Type: ACL; Schema: app; Owner: minutebook_owner
 
@@ -5585,9 +5585,9 @@ GRANT INSERT(result),UPDATE(result) ON TABLE app.idempotency_keys TO app_service
 
 -- Name: COLUMN idempotency_keys.expires_at; Type: ACL; Schema: app; Owner: minutebook_owner
 
-GRANT INSERT(expires_at) ON TABLE app.idempotency_keys TO app_admin;
-GRANT INSERT(expires_at) ON TABLE app.idempotency_keys TO app_member;
-GRANT INSERT(expires_at) ON TABLE app.idempotency_keys TO app_service;
+GRANT INSERT(expires_at),UPDATE(expires_at) ON TABLE app.idempotency_keys TO app_admin;
+GRANT INSERT(expires_at),UPDATE(expires_at) ON TABLE app.idempotency_keys TO app_member;
+GRANT INSERT(expires_at),UPDATE(expires_at) ON TABLE app.idempotency_keys TO app_service;
 
 -- Name: TABLE identities; Type: ACL; Schema: app; Owner: minutebook_owner
 

@@ -6,7 +6,7 @@ A change on record commits before the disk has it and is acknowledged after: doc
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Hashable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
@@ -17,7 +17,7 @@ from asyncpg.pool import PoolConnectionProxy
 from sqlalchemy import Executable
 
 from db.actor import END, Actor, begin_sql
-from db.engine import Pools, acquire, release
+from db.engine import CONNECTION_ERRORS, Pools, acquire, release
 from db.statement import shapes
 from db.types import Role
 
@@ -185,7 +185,7 @@ class Session:
                 else:
                     await self._commit(connection)
             is_clean = True
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, LostCommitError) as error:
+        except (*CONNECTION_ERRORS, LostCommitError) as error:
             if isinstance(error, asyncpg.PostgresError | LostCommitError) and not is_undone:
                 is_clean = await _is_rolled_back(connection)
             if not failed:  # else the caller is told what came first
@@ -193,7 +193,8 @@ class Session:
         finally:
             if not is_clean:
                 log.error("connection.dropped", role=self.actor.role.value)
-                connection.terminate()
+                with suppress(asyncpg.InterfaceError):  # its loss was noticed, and the pool has taken it back already
+                    connection.terminate()
             await release(self._pool, connection)
 
     async def _commit(self, connection: PoolConnectionProxy) -> None:
@@ -210,7 +211,7 @@ async def _is_rolled_back(connection: PoolConnectionProxy) -> bool:
     try:
         async with asyncio.timeout(END_TIMEOUT_S):
             await connection.execute(ROLLBACK)
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+    except CONNECTION_ERRORS:
         return False
     return True
 

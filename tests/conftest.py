@@ -1,10 +1,6 @@
 """One PostgreSQL for the whole run, one migrated template, and a clone of it for each test that asks for `urls`."""
 
-import os
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -13,20 +9,13 @@ from db.embedded import EmbeddedServer
 from db.engine import Urls
 from db.migrate import upgrade
 from tests.client import Client, client_of
-from tests.databases import clone
-
-MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made inside
-ROOM = 2 * 1024**3
+from tests.databases import clone, fast_folder
 
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[EmbeddedServer]:
     """An embedded PostgreSQL that promises nothing after a crash; in memory if there is room: a clone is ten times faster."""
-    has_room = MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM
-    with (
-        tempfile.TemporaryDirectory(prefix="minutebook-", dir=MEMORY if has_room else None) as home,
-        EmbeddedServer(Path(home), is_durable=False) as running,
-    ):
+    with fast_folder() as home, EmbeddedServer(home, is_durable=False) as running:
         yield running
 
 

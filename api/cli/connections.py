@@ -96,7 +96,7 @@ def one_line() -> Iterator[None]:
         raise click.ClickException("the database is not migrated: run minutebook migrate first") from None
     except asyncpg.PostgresError as error:
         raise click.ClickException(f"the database refused: {error}") from None
-    except (OSError, asyncpg.InterfaceError) as error:
+    except (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
         raise click.ClickException(f"the database cannot be reached: {error or type(error).__name__}") from None
 
 

@@ -73,7 +73,7 @@ async def ensure_partitions(url: str) -> int:
 
 
 async def forget_expired_keys(url: str) -> int:
-    """How many idempotency keys were older than their 24 hours. Until then a repeat still changes nothing."""
+    """How many idempotency keys were older than their 24 hours. A change that comes by one takes it over."""
     async with connected(url) as connection:
         tag: str = await connection.execute("DELETE FROM app.idempotency_keys WHERE expires_at <= clock_timestamp()")
     return int(tag.removeprefix("DELETE "))

@@ -13,7 +13,7 @@ import structlog
 
 from db.audit.checkpoints import BrokenChainError, Connection, Signer, due, sign
 from db.audit.notes import NotesError
-from db.engine import CONNECT_TIMEOUT_S
+from db.engine import CONNECT_TIMEOUT_S, CONNECTION_ERRORS
 
 log = structlog.get_logger(__name__)
 
@@ -51,6 +51,6 @@ async def keep_signing(url: str, signer: Signer, *, every_s: float = EVERY_S, ag
                     await asyncio.sleep(every_s)
             finally:
                 connection.terminate()
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+        except CONNECTION_ERRORS as error:
             log.warning("audit.signing_waits", reason=type(error).__name__)
         await asyncio.sleep(every_s)

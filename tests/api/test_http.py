@@ -354,6 +354,7 @@ def test_postgresqls_errors_become_ours_by_their_state_alone() -> None:
         code(asyncpg.TooManyConnectionsError("x")),
         code(asyncpg.SerializationError("x")),
         code(asyncpg.InterfaceError("x")),
+        code(asyncpg.InternalClientError("x")),
         code(ConnectionRefusedError("x")),
         code(FileNotFoundError("x")),
         code(PoolExhaustedError("x")),

@@ -1,20 +1,27 @@
 """`@idempotent(key:)`: one effect, equal answers, in one transaction with what it did."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import pytest
 
 from api.cli.database import forget_expired_keys
 from db.session import Session
 from tests.changes.house import House, gid, hidden, refusals
+from tests.client import client_of
+from tests.security.conftest import UNLIMITED
 from tests.security.people import NORTH, SOUTH, uid
 
 LIVE = gid("Conversation", "conversation", "ana", "live")
 STATE = "conversation{id title messages(first:3){edges{node{id role content}}}}"
 BEGIN = {"title": "Kitchen budget", "firstMessage": "Why is lumber over?"}
+DAY = timedelta(hours=24)
 MISMATCH = [("IDEMPOTENCY_MISMATCH", None)]
+
+Later: TypeAlias = Callable[[timedelta], House]
 
 
 async def begin(house: House, who: str = "ana.north", key: str | None = "one", /, **more: Any) -> Any:
@@ -186,18 +193,67 @@ async def test_a_key_counts_wherever_its_field_is_asked(house: House) -> None:
     assert await begun(house, "Merged") == 1
 
 
-async def test_a_key_holds_until_it_has_expired_and_was_swept(house: House) -> None:
+@pytest.fixture
+async def later(house: House, tmp_path: Path) -> AsyncIterator[Later]:
+    """The same world, asked so much later."""
+    shift = timedelta()
+    async with client_of(house.urls, tmp_path, clock=lambda: datetime.now(UTC) + shift, **UNLIMITED) as client:
+
+        def at(after: timedelta) -> House:
+            nonlocal shift
+            shift = after
+            return House(house.urls, client)
+
+        yield at
+
+
+async def test_a_key_holds_for_a_day_and_is_free_then(house: House, later: Later) -> None:
     first = await begin(house)
-    own = "FROM app.idempotency_keys WHERE key = 'one' AND actor_id = $1"
+    held = await begin(later(DAY - timedelta(minutes=1)))
+    assert held.raw == first.raw
+    free = later(DAY + timedelta(minutes=1))
+    second = await begin(free)
+    assert refusals(second) == []
+    assert second.raw != first.raw
+    assert (await begin(free)).raw == second.raw
+    assert await begun(house) == 2
+    assert (await begin(later(2 * DAY))).raw == second.raw
+
+
+async def test_of_fifty_who_come_by_an_expired_key_one_takes_it_over(house: House, later: Later) -> None:
+    first = await begin(house)
+    free = later(DAY + timedelta(minutes=1))
+    answers = await asyncio.gather(*(begin(free) for _ in range(50)))
+    assert len({answer.raw for answer in answers}) == 1
+    assert refusals(answers[0]) == []
+    assert answers[0].raw != first.raw
+    assert await begun(house) == 2
+
+
+async def test_an_expired_key_may_stand_for_another_request(house: House, later: Later) -> None:
+    await begin(house)
+    free = later(DAY + timedelta(minutes=1))
+    answers = await asyncio.gather(*(begin(free, title=f"Title {at % 5}") for at in range(20)))
+    done = [answer for answer in answers if not refusals(answer)]
+    assert len({answer.raw for answer in done}) == 1
+    assert len(done) == 4
+    assert all(refusals(answer) == MISMATCH for answer in answers if answer not in done)
+
+
+async def test_a_refused_change_leaves_an_expired_key_as_it_was(house: House, later: Later) -> None:
+    await begin(house)
+    free = later(DAY + timedelta(minutes=1))
+    async with house.untouched():
+        assert (await begin(free, projectId=LIVE)).codes == ["BAD_USER_INPUT"]
+
+
+async def test_an_expired_key_is_swept(house: House) -> None:
+    first = await begin(house)
     ana = uid(NORTH, "user", "ana")
-    [row] = await house.rows(f"SELECT expires_at - created_at BETWEEN '23:59' AND '24:01' AS is_a_day {own}", ana)
-    assert row["is_a_day"]
     assert await forget_expired_keys(house.urls.operator) == 0
     await house.rows("UPDATE app.idempotency_keys SET expires_at = now() WHERE key = 'one' AND actor_id = $1", ana)
-    assert (await begin(house)).raw == first.raw
     assert await forget_expired_keys(house.urls.operator) == 1
-    second = await begin(house)
-    assert second.raw != first.raw
+    assert (await begin(house)).raw != first.raw
     assert await begun(house) == 2
 
 

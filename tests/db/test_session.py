@@ -13,7 +13,7 @@ import pytest
 
 from db import session as sessions
 from db.actor import DB_ROLES, Actor
-from db.engine import PoolExhaustedError, Pools, Urls, open_pools
+from db.engine import CONNECTION_ERRORS, PoolExhaustedError, Pools, Urls, open_pools
 from db.session import Limits, LostCommitError, Session, TransactionOverError, act_as
 from db.types import Role
 from tests.databases import superuser
@@ -337,10 +337,33 @@ async def test_a_killed_backend_ends_its_transaction_alone(urls: Urls, pools: Po
             [row] = await session.fetch_text(BACKEND)
             async with superuser(urls) as connection:
                 await connection.execute("SELECT pg_terminate_backend($1, 2000)", row["pid"])
-            with pytest.raises((asyncpg.AdminShutdownError, asyncpg.InterfaceError)):
+            with pytest.raises(CONNECTION_ERRORS):
                 await session.fetch_text(READS[0])
 
     with pytest.raises((asyncpg.InterfaceError, LostCommitError)):
+        await work()
+    assert await whole(pools.api)
+
+
+class OwnError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("error", [OwnError, asyncio.CancelledError])
+async def test_what_came_first_is_told_although_the_connection_is_lost_too(
+    urls: Urls, pools: Pools, error: type[BaseException]
+) -> None:
+
+    async def work() -> None:
+        async with act_as(pools, MEMBER, read_only=False) as session:
+            [row] = await session.fetch_text(BACKEND)
+            async with superuser(urls) as connection:
+                await connection.execute("SELECT pg_terminate_backend($1, 2000)", row["pid"])
+            with suppress(*CONNECTION_ERRORS):
+                await session.fetch_text(READS[0])
+            raise error
+
+    with pytest.raises(error):
         await work()
     assert await whole(pools.api)
 

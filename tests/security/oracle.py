@@ -270,7 +270,7 @@ UPDATES: Final[dict[str, Writes]] = {
     "user_provider_keys": {"member": write(own, KEY_COLUMNS)},
     "ai_interactions": {"service": write(org, RESULT, pending)},
     "ai_content_searches": {"member": write(own, "selected_content_id", unchosen)},
-    "idempotency_keys": {role: write(own_by_actor, "result") for role in ("member", "service")},
+    "idempotency_keys": {role: write(own_by_actor, "request_hash result expires_at") for role in ("member", "service")},
 }
 
 DELETES: Final[dict[str, Writes]] = {

@@ -1,4 +1,7 @@
-"""The ranked lists under row-level security: nothing foreign, nothing missing, nothing out of order."""
+"""The ranked lists under row-level security: nothing foreign, nothing missing, nothing out of order.
+
+The wall at its full length: `python -m pytest -p tests.full --full tests/db/search/test_ranking.py -k never_returned`.
+"""
 
 import uuid
 from typing import Any
@@ -24,16 +27,20 @@ from tests.db.search.library import (
     at_angle,
     axis,
 )
+from tests.full import is_full
 
 
 @pytest.mark.parametrize("exact_up_to", [EVERYTHING_EXACT, 0])
-async def test_the_nearest_chunk_of_another_organization_is_never_returned(library: Library, exact_up_to: int) -> None:
+async def test_the_nearest_chunk_of_another_organization_is_never_returned(
+    library: Library, pytestconfig: pytest.Config, exact_up_to: int
+) -> None:
+    queries = 5_000 if is_full(pytestconfig) else 200  # of either kind: 10,000 in full
     await library.organization(A)
     await library.organization(B)
     own = await library.add(Chunk(A, "lumber", at_angle(degrees)) for degrees in range(20, 80))
     [canary] = await library.add([Chunk(B, "lumber canary", at_angle(0))])
     async with library.member(A, INDEX_ONLY) as session:
-        for degrees in np.linspace(-180, 180, 200):
+        for degrees in np.linspace(-180, 180, queries):
             found = await search.nearest(
                 session,
                 organization_id=A,
