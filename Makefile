@@ -92,7 +92,7 @@ COMPILE := env -u PIP_FIND_LINKS -u PIP_INDEX_URL -u PIP_EXTRA_INDEX_URL -u PIP_
 
 lock: $(VENV)/.place
 	@$(PIP) install --quiet pip-tools==7.6.2
-	$(COMPILE) --build-deps-for editable --extra embedded --extra embedder --extra page -o requirements.lock pyproject.toml
+	$(COMPILE) --build-deps-for editable --extra page -o requirements.lock pyproject.toml
 	$(COMPILE) --constraint requirements.lock --extra test --extra check -o requirements-dev.lock pyproject.toml
 	cd tests/bench && $(subst $(BIN),$(CURDIR)/$(BIN),$(COMPILE)) -o requirements.txt requirements.in
 

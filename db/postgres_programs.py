@@ -156,9 +156,7 @@ def _version() -> str:
     try:
         return importlib.metadata.version(_WHEEL)
     except importlib.metadata.PackageNotFoundError:
-        raise PostgresProgramsError(
-            f"the package {_WHEEL} is not installed: install minutebook[embedded], or set DATABASE_URL"
-        ) from None
+        raise PostgresProgramsError(f"the package {_WHEEL} is not installed: install it, or set DATABASE_URL") from None
 
 
 def _package() -> Path:

@@ -3,6 +3,8 @@
 import json
 import re
 
+from api.errors import CODES
+from api.payload import UserErrorCode
 from api.readme import README, generated
 from tests.client import Client
 
@@ -18,3 +20,12 @@ async def test_the_readmes_first_question_has_the_readmes_answer(ask_world: Clie
     [answer] = re.findall(r"```json\n(.*?)```", TEXT, re.DOTALL)
     found = await ask_world.post(json.loads(body), "alice")
     assert found.body == json.loads(answer)
+
+
+def test_the_readme_says_what_to_do_about_every_code() -> None:
+    of_errors, of_user_errors = (
+        set(re.findall(r"^\| `([A-Z_]+)` \|", part, re.MULTILINE))
+        for part in re.split("`userErrors`, beside", TEXT[TEXT.index("## Errors") : TEXT.index("## Speed")])
+    )
+    assert of_errors == CODES
+    assert of_user_errors == {code.value for code in UserErrorCode}

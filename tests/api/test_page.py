@@ -110,7 +110,9 @@ async def test_the_page_runs_scripts_of_ours_alone(tmp_path: Path) -> None:
 
 
 async def test_without_a_build_a_plain_page_says_how_to_ask(tmp_path: Path) -> None:
-    reply = await page_of(load({"MINUTEBOOK_HOME": str(tmp_path)}), tmp_path / "nothing")({})
+    settings = load({"MINUTEBOOK_HOME": str(tmp_path), "PORT": "8642"})
+    reply = await page_of(settings, tmp_path / "nothing")({})
+    assert b"curl -s http://127.0.0.1:8642/graphql" in reply.body
     assert b"curl" in reply.body
     assert b"make page" in reply.body
     assert b"<script" not in reply.body

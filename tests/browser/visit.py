@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Literal
 
 from playwright.async_api import Browser, ConsoleMessage, Page, Request
 
@@ -67,10 +68,12 @@ class Visit:
 
 
 @asynccontextmanager
-async def visiting(browser: Browser, site: Site, size: tuple[int, int] = WIDE) -> AsyncIterator[Visit]:
+async def visiting(
+    browser: Browser, site: Site, size: tuple[int, int] = WIDE, theme: Literal["light", "dark"] = "light"
+) -> AsyncIterator[Visit]:
     """The page, ready to run something."""
     width, height = size
-    context = await browser.new_context(viewport={"width": width, "height": height}, color_scheme="light")
+    context = await browser.new_context(viewport={"width": width, "height": height}, color_scheme=theme)
     try:
         page = await context.new_page()
         visit = Visit(page)

@@ -43,6 +43,8 @@ export async function ask(
   onCost?: (cost: Cost | null) => void,
 ): Promise<Answer> {
   const asker = who;
+  const { query, variables, operationName } = body; // just after a change of tabs GraphiQL names the other tab's operation
+  const isItsOwn = operationName && new RegExp(`\\b${operationName}\\b`).test(query);
   const response = await fetch(ENDPOINT, {
     method: "POST",
     headers: {
@@ -52,13 +54,13 @@ export async function ask(
       ...(token ? { Authorization: `Bearer ${token}` } : {}),
       ...headers,
     },
-    body: JSON.stringify(body),
+    body: JSON.stringify({ query, variables, operationName: isItsOwn ? operationName : undefined }),
     credentials: "omit",
     cache: "no-store",
   });
   const answer: Answer = await response.json();
   const { sql, ms, ...others } = answer.extensions ?? {};
-  if (body.operationName !== INTROSPECTION) {
+  if (operationName !== INTROSPECTION) {
     onCost?.(typeof sql === "number" && typeof ms === "number" ? { who: asker, sql, ms } : null);
   }
   if (Object.keys(others).length) answer.extensions = others;

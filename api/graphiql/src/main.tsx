@@ -16,6 +16,7 @@ import { CostPanel, PersonaMenu, TokenField } from "./caller";
 import { NARROW_PX, storiesPlugin } from "./plugin";
 import { lastTab, storage } from "./storage";
 import { GROUPS, variablesOf } from "./stories";
+import { EditorColours } from "./theme";
 
 interface Tab {
   query: string;
@@ -82,6 +83,7 @@ function Page(props: { people: Persona[]; tabs: Tab[] }) {
         >
           <GraphiQL.Logo>
             <AnswerOf who={who} />
+            <EditorColours />
           </GraphiQL.Logo>
         </GraphiQL>
       </main>

@@ -14,27 +14,39 @@ function Icon() {
   );
 }
 
+/** There may be more tabs than fit. */
+function showActiveTab() {
+  document.querySelector('[role=tab][aria-selected="true"]')?.scrollIntoView({ block: "nearest", inline: "nearest" });
+}
+
 /** `switchTo` makes the page act as that persona, where there are personas. */
 export function storiesPlugin(switchTo: (who: string) => void): GraphiQLPlugin {
   function Stories() {
-    const { addTab, setVisiblePlugin } = useGraphiQLActions();
+    const { addTab, changeTab, setVisiblePlugin } = useGraphiQLActions();
+    const tabs = useGraphiQL((state) => state.tabs);
     const queryEditor = useGraphiQL((state) => state.queryEditor);
     const variableEditor = useGraphiQL((state) => state.variableEditor);
 
     async function open(group: Group, story: Story) {
       switchTo(group.who);
       const variables = await variablesOf(story);
-      addTab();
+      const open = tabs.findIndex((tab) => tab.query === story.query);
+      if (open < 0) addTab();
+      else changeTab(open);
       queryEditor?.setValue(story.query);
       variableEditor?.setValue(variables);
       if (window.innerWidth <= NARROW_PX) setVisiblePlugin(null);
       queryEditor?.focus();
+      requestAnimationFrame(showActiveTab);
     }
 
     return (
       <section className="stories" aria-label="Stories">
         <div className="graphiql-doc-explorer-title">Stories</div>
-        <p>What people come here to ask. A story opens in a tab of its own, with variables that its person can see.</p>
+        <p>What people come here to ask. A story opens in its tab, with variables that its person can see.</p>
+        <p>
+          <kbd>Ctrl-Enter</kbd> runs it. In an editor <kbd>Tab</kbd> indents; after <kbd>Ctrl-M</kbd> it leaves.
+        </p>
         {GROUPS.map((group) => (
           <div key={group.who}>
             <h3>
