@@ -28,6 +28,7 @@ from db.session import Limits
 from db.types import Role
 
 CORS_AGE_S: Final = 86_400
+COLLECT_AFTER: Final = (20_000, 20, 50)
 
 
 class Service:
@@ -43,7 +44,7 @@ class Service:
     @asynccontextmanager
     async def lifespan(self, _app: Litestar) -> AsyncIterator[None]:
         """Open pools and load the embedder; close the pools when requests have ended."""
-        settings = self.settings
+        settings, thresholds = self.settings, gc.get_threshold()
         pools = await open_pools(
             self.urls, api_size=settings.pool_size, ingest_size=settings.ingest_pool_size, pooler=settings.pooler
         )
@@ -65,8 +66,11 @@ class Service:
             # What exists now stays: the collector need not walk the schema and the statements again and again.
             gc.collect()
             gc.freeze()
+            # A page makes some thousand objects and no cycle: looking for one among them took a tenth of its time.
+            gc.set_threshold(*COLLECT_AFTER)
             yield
         finally:
+            gc.set_threshold(*thresholds)
             gc.unfreeze()
             self._running = None
             await pools.close()
