@@ -129,4 +129,4 @@ class Source(Generic[T]):
 
     def build_all(self, rows: Sequence[Record]) -> list[T]:
         """Nodes from rows of one `select`."""
-        return objects(self.node, tuple(rows[0].keys()))(rows) if rows else []
+        return objects(cast("Any", self.node), tuple(rows[0].keys()))(rows) if rows else []

@@ -259,9 +259,9 @@ async def test_a_change_on_record_is_on_the_disk_before_it_is_acknowledged(urls:
         await pools.api.expire_connections()
         for _ in range(3):
             async with act_as(pools, MEMBER, read_only=False) as session:
-                await session.fetch_text(BACKEND)
+                [before] = await session.fetch_text("SELECT pg_current_wal_insert_lsn()::text")
                 await session.commit_with(EVENT)
-            assert await connection.fetchval("SELECT pg_current_wal_flush_lsn() >= pg_current_wal_insert_lsn()")
+            assert await connection.fetchval("SELECT pg_current_wal_flush_lsn() > $1::text::pg_lsn", before[0])
         assert await connection.fetchval("SELECT count(*) FROM app.audit_events") == 3
 
 

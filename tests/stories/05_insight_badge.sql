@@ -1,5 +1,5 @@
 -- alice: 3 data statements
-/* app_member */ SELECT app.ai_insights.id AS database_id, app.ai_insights.insight_type AS type, app.ai_insights.title AS title, app.ai_insights.description AS description, app.ai_insights.data AS data, app.ai_insights.severity AS severity, app.ai_insights.is_dismissed AS is_dismissed, app.ai_insights.dismissed_at AS dismissed_at, app.ai_insights.expires_at AS expires_at, app.ai_insights.created_at AS created_at, app.ai_insights.severity_rank AS severity_rank, app.ai_insights.project_id AS project_id, app.ai_insights.dismissed_by AS dismissed_by_id 
+/* app_member */ SELECT app.ai_insights.id AS database_id, app.ai_insights.insight_type AS type, app.ai_insights.title AS title, app.ai_insights.severity AS severity, app.ai_insights.expires_at AS expires_at, app.ai_insights.created_at AS created_at 
 FROM app.ai_insights 
 WHERE app.ai_insights.organization_id = $1::UUID AND NOT app.ai_insights.is_dismissed AND (app.ai_insights.expires_at IS NULL OR app.ai_insights.expires_at > $2::TIMESTAMP WITH TIME ZONE) AND app.ai_insights.project_id = $3::UUID AND app.ai_insights.severity = ANY ($4::TEXT[]) ORDER BY app.ai_insights.created_at DESC, app.ai_insights.id DESC 
  LIMIT $5::INTEGER;
