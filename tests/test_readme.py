@@ -2,12 +2,17 @@
 
 import json
 import re
+from pathlib import Path
+
+import pytest
 
 from api.errors import CODES
 from api.payload import UserErrorCode
 from api.readme import README, generated
 from tests.client import Client
 
+ROOT = README.parent
+PAGES = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 TEXT = README.read_text(encoding="utf-8")
 
 
@@ -29,3 +34,9 @@ def test_the_readme_says_what_to_do_about_every_code() -> None:
     )
     assert of_errors == CODES
     assert of_user_errors == {code.value for code in UserErrorCode}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?:|#|mailto:)([^)\s#]+)", page.read_text(encoding="utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
