@@ -5,10 +5,11 @@ a service's may be larger. Errors come in masked or are masked here, so nothing 
 """
 
 import asyncio
+import os
 import re
-import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import orjson
@@ -30,6 +31,7 @@ NO_DATA: Final[Any] = object()
 Headers: TypeAlias = Mapping[str, str]
 """Names in lower case; a header sent twice is joined by a comma."""
 
+_CLOSE: Final = (b"connection", b"close")
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9-]{1,64}\Z")
 _WHOLE_REQUEST: Final = {
     "UNAUTHENTICATED": 401,
@@ -123,28 +125,37 @@ class GraphQLEndpoint:
     async def _reply(self, method: str, headers: Headers, receive: Receive, request_id: str) -> Reply:
         media_type = JSON
         query = ""
+        is_reading = False
         try:
             if method == "GET" and self.page is not None and _wants_page(headers):
                 return await self.page(headers)
             self._refuse_method(method)
             media_type = negotiate(headers.get("accept"))
-            _refuse_content(headers)
-            async with asyncio.timeout(self.limits.operation_timeout_s):
+            _refuse_content(headers.get("content-type", ""), headers.get("content-encoding", "identity"))
+            limits, now = self.limits, asyncio.get_running_loop().time
+            # One deadline that moves: three of them would cost a tenth of a small answer.
+            async with asyncio.timeout(limits.operation_timeout_s) as deadline:
                 actor = await self.identify(headers)
-            is_service = actor is not None and actor.role is Role.SERVICE
-            most = self.limits.service_body_bytes if is_service else self.limits.body_bytes
-            body = await read_body(headers, receive, most, self.limits.body_timeout_s)
-            try:
-                parameters = parameters_of(body)
-            except BadUserInputError as error:
-                raise RefusedError(400, error) from None
-            query = parameters.query
-            request = GraphQLRequest(*parameters, actor=actor, headers=headers, request_id=request_id)
-            async with asyncio.timeout(self.limits.operation_timeout_s):
+                is_service = actor is not None and actor.role is Role.SERVICE
+                most = limits.service_body_bytes if is_service else limits.body_bytes
+                is_reading = True
+                deadline.reschedule(now() + limits.body_timeout_s)
+                body = await read_body(headers, receive, most)
+                is_reading = False
+                try:
+                    parameters = parameters_of(body)
+                except BadUserInputError as error:
+                    raise RefusedError(400, error) from None
+                query = parameters.query
+                request = GraphQLRequest(*parameters, actor=actor, headers=headers, request_id=request_id)
+                deadline.reschedule(now() + limits.operation_timeout_s)
                 return reply_of(await self.execute(request), media_type)
         except RefusedError as refused:
             return reply_of(GraphQLAnswer(errors=[refused.error]), media_type, refused.status, refused.headers)
         except Exception as error:  # noqa: BLE001 the outermost mask: whatever it is, the caller gets a typed error
+            if is_reading and isinstance(error, TimeoutError):
+                late = BadUserInputError("The body did not arrive in time.")
+                return reply_of(GraphQLAnswer(errors=[late]), media_type, 408, (_CLOSE,))
             masked = as_graphql_error(error, request_id=request_id, query=query)
             return reply_of(GraphQLAnswer(errors=[masked]), media_type)
 
@@ -173,10 +184,11 @@ def headers_of(scope: Scope) -> dict[str, str]:
 
 
 def request_id_of(headers: Headers) -> str:
-    given = headers.get("x-request-id", "")
-    return given if _REQUEST_ID.match(given) else uuid.uuid4().hex
+    given = headers.get("x-request-id")
+    return given if given and _REQUEST_ID.match(given) else os.urandom(16).hex()
 
 
+@lru_cache(64)
 def negotiate(accept: str | None) -> str:
     """The media type of the answer: the one with the higher q; JSON where the caller does not care."""
     weights = {JSON: 0.0, GRAPHQL_JSON: 0.0}
@@ -198,30 +210,28 @@ def negotiate(accept: str | None) -> str:
     return best
 
 
-async def read_body(headers: Headers, receive: Receive, most: int, timeout_s: float) -> bytes:
-    """The whole body. Raises RefusedError: 413 beyond `most` bytes, 408 when it does not arrive in time."""
-    too_large = RefusedError(413, BadUserInputError(f"The body may take {most} bytes."), (b"connection", b"close"))
+async def read_body(headers: Headers, receive: Receive, most: int) -> bytes:
+    """The whole body. Raises RefusedError: 413 beyond `most` bytes, 400 when it ends before its end."""
     declared = headers.get("content-length", "")
     if declared.isdecimal() and (len(declared) > 15 or int(declared) > most):
-        raise too_large
+        raise _too_large(most)
     chunks: list[bytes] = []
     size = 0
-    try:
-        async with asyncio.timeout(timeout_s):
-            while True:
-                message = await receive()
-                if message["type"] != "http.request":
-                    raise RefusedError(400, BadUserInputError("The body did not arrive."))
-                chunk = message.get("body", b"")
-                size += len(chunk)
-                if size > most:
-                    raise too_large
-                chunks.append(chunk)
-                if not message.get("more_body", False):
-                    return b"".join(chunks)
-    except TimeoutError:
-        late = BadUserInputError("The body did not arrive in time.")
-        raise RefusedError(408, late, (b"connection", b"close")) from None
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise RefusedError(400, BadUserInputError("The body did not arrive."))
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > most:
+            raise _too_large(most)
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            return b"".join(chunks)
+
+
+def _too_large(most: int) -> RefusedError:
+    return RefusedError(413, BadUserInputError(f"The body may take {most} bytes."), _CLOSE)
 
 
 def reply_of(
@@ -255,12 +265,13 @@ def _retry_after(error: GraphQLError) -> int | None:
     return cause.retry_after_s if isinstance(cause, ApiError) else None
 
 
-def _refuse_content(headers: Headers) -> None:
-    content_type, _, parameters = headers.get("content-type", "").lower().partition(";")
+@lru_cache(64)
+def _refuse_content(given_type: str, encoding: str) -> None:
+    content_type, _, parameters = given_type.lower().partition(";")
     charset = re.search(r"charset\s*=\s*\"?([^\s;\"]*)", parameters)
     if content_type.strip() != JSON or (charset and charset[1] not in {"utf-8", "utf8"}):
         raise RefusedError(415, BadUserInputError(f"The body must be {JSON} in UTF-8.", argument="Content-Type"))
-    if headers.get("content-encoding", "identity").lower() != "identity":
+    if encoding.lower() != "identity":
         raise RefusedError(415, BadUserInputError("The body must not be compressed.", argument="Content-Encoding"))
 
 

@@ -132,6 +132,8 @@ async def open_pool(url: str, *, max_size: int, min_size: int = 1, pooler: str =
 async def acquire(pool: "asyncpg.Pool[Any]", *, timeout_s: float = 5.0) -> PoolConnectionProxy:
     """A connection, to be given back by `release`. Raises PoolExhaustedError, or asyncpg's errors of a new connection."""
     try:
+        if pool.get_idle_size():  # there is nothing to wait for, and a time limit has its price
+            return await pool.acquire()
         return await pool.acquire(timeout=timeout_s)
     except TimeoutError:
         raise PoolExhaustedError(f"no connection became free within {timeout_s:g} s") from None

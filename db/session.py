@@ -154,8 +154,11 @@ class Session:
 
         Raises, unless it `failed` anyway: why it could not begin, LostCommitError, or errors of its end.
         """
-        # Shielded: a cancelled request must not leave its transaction open on a pooled connection.
-        await asyncio.shield(self._finish(failed=failed))
+        if failed or self._failure is not None or self._running is not None:
+            # Shielded: a cancelled request must not leave its transaction open on a pooled connection.
+            await asyncio.shield(self._finish(failed=failed))
+        else:  # a shield is a task; one that is cancelled just here costs its connection instead
+            await self._finish(failed=False)
 
     async def _finish(self, *, failed: bool) -> None:
         failure, running = self._failure, self._running

@@ -7,6 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Protocol
 
 import asyncpg
@@ -157,6 +158,7 @@ def _chosen(memberships: Sequence[Membership], bound: str | None, wanted: str | 
     return memberships[0]
 
 
+@lru_cache(4_096)
 def _actor(identity: Identity, membership: Membership) -> Actor:
     return Actor(
         organization_id=membership.organization_id,

@@ -67,15 +67,17 @@ class Verifier:
 
     async def verify(self, token: str) -> Identity:
         """Raises UnauthenticatedError, or UnavailableError while an issuer's keys cannot be had."""
-        if len(token) > self._config.max_token_chars or not _COMPACT.match(token):
+        if len(token) > self._config.max_token_chars:
             raise UnauthenticatedError
-        digest = hashlib.sha256(token.encode("ascii")).digest()
+        digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
         now = self._clock()
         known = self._known.get(digest)
         if known is not None:
             if now < known[1]:
                 return known[0]
             del self._known[digest]
+        if not _COMPACT.match(token):
+            raise UnauthenticatedError
         identity = await self._verify(token)
         until = min(identity.expires_at, now + self._config.verified_for_s)
         if now < until:

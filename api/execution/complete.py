@@ -6,6 +6,7 @@ by value where the types in a column say that it need not be.
 
 from bisect import bisect_right
 from collections.abc import Callable, Collection
+from datetime import datetime
 from itertools import accumulate, islice
 from math import isfinite
 from typing import Any, Final
@@ -37,6 +38,7 @@ class _Failed:
 FAILED: Final = _Failed()
 NULL: Final = type(None)
 _INT: Final = 2**31
+_PLAIN: Final = frozenset({str, int, bool, float, list, datetime})
 _NULLS: Final = frozenset({NULL, type(Undefined)})
 
 
@@ -47,6 +49,8 @@ def kinds_of(values: Collection[Any]) -> Kinds:
 
 def is_sound(kinds: Kinds, *, is_non_null: bool) -> bool:
     """Whether a column of these types has no place that fails or asks for a closer look before completion."""
+    if kinds <= _PLAIN:
+        return True
     if is_non_null and NULL in kinds:
         return False
     return not any(issubclass(kind, Exception) or kind is _Failed or kind is type(Undefined) for kind in kinds)

@@ -237,7 +237,7 @@ async def test_the_shipped_vectors_are_the_embedders() -> None:
 async def test_a_scaled_world_has_copies_in_organizations_of_their_own(seeded: Urls) -> None:
     async with clone(seeded) as urls:
         async with operator(urls) as one, operator(urls) as other:
-            counts = await multiply((one, other), 3, lambda _step, _done, _total: None)
+            counts = await multiply((one, other), 2, lambda _step, _done, _total: None)
         async with operator(urls) as connection:
             slugs = [
                 row[0]
@@ -249,10 +249,9 @@ async def test_a_scaled_world_has_copies_in_organizations_of_their_own(seeded: U
                 "SELECT count(*) FROM app.ai_messages GROUP BY organization_id ORDER BY organization_id"
             )
             subjects = await connection.fetchval("SELECT count(*) FROM app.identities WHERE subject = 'alice-002'")
-        assert slugs == ["northwind", "northwind-002", "northwind-003"]
-        assert len(messages) == 12
-        assert sum(row[0] for row in messages) >= 90_000
-        assert counts["ai_messages"] == sum(row[0] for row in messages) * 2 / 3
+        assert slugs == ["northwind", "northwind-002"]
+        assert len(messages) == 8
+        assert sum(row[0] for row in messages) == 2 * counts["ai_messages"] >= 60_000
         assert subjects == 1
         assert set((await verdicts(urls)).values()) == {"OK"}
         assert not await broken(
