@@ -45,6 +45,10 @@ class Context:
         self._loaders.clear()
         await before.finish(failed=False)
 
+    def close(self) -> None:
+        """The operation is over. A loader's function knows this context: in a circle, only the collector would free them."""
+        self._loaders.clear()
+
     def loader(self, key: Hashable, batch: Callable[[], Batch]) -> Loader:
         """The operation's loader of this name; `batch` makes its function when it is first asked for."""
         found = self._loaders.get(key)

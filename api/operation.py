@@ -82,6 +82,8 @@ class Operations:
         except BaseException:
             await context.session.finish(failed=True)
             raise
+        finally:
+            context.close()
         await context.session.finish(failed=False)
         self.watch(context)
         if context.reads:

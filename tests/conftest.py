@@ -1,6 +1,7 @@
 """One PostgreSQL for the whole run, one migrated template, and a clone of it for each test that asks for `urls`."""
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from db.engine import Urls
 from db.migrate import upgrade
 from tests.client import Client, client_of
 from tests.databases import clone, fast_folder
+from tests.seeded import remove, seeded_server, urls_of
 
 
 @pytest.fixture(scope="session")
@@ -35,14 +37,17 @@ async def urls(template: Urls) -> AsyncIterator[Urls]:
 
 
 @pytest.fixture(scope="session")
-async def seeded(template: Urls) -> AsyncIterator[Urls]:
-    """The demo world that others are cloned from: never connect to it."""
-    from db.embedder import MiniLm
-    from db.seed import seed
+async def seeded(shared_folder: Path) -> AsyncIterator[Urls]:
+    """The demo world that others are cloned from, on a server of its own: never connect to it."""
+    with seeded_server(shared_folder) as running:
+        yield await urls_of(running)
 
-    async with clone(template) as copy:
-        await seed(copy.operator, embedder=MiniLm())
-        yield copy
+
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder that all processes of this run have in common."""
+    own = tmp_path_factory.getbasetemp()
+    return own if worker_id == "master" else own.parent
 
 
 @pytest.fixture(scope="session")
@@ -64,3 +69,10 @@ async def client(urls: Urls, tmp_path_factory: pytest.TempPathFactory) -> AsyncI
     """A client of the application over the test's own database."""
     async with client_of(urls, tmp_path_factory.mktemp("api"), EMBEDDER="none") as asking:
         yield asking
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """The world's folder is large, and pytest keeps the folders of three runs."""
+    factory: pytest.TempPathFactory | None = getattr(session.config, "_tmp_path_factory", None)
+    if factory is not None and not hasattr(session.config, "workerinput"):
+        remove(factory.getbasetemp())

@@ -37,14 +37,17 @@ SOURCE_KINDS = {"document": "Document", "insight": "Insight", "project": "Projec
 class SourceRef:
     kind: str = strawberry.field(description="What it is, as the AI backend named it: `document`, `insight`, …")
     title: str | None = strawberry.field(description="Its title at the time of the answer.")
-    raw: JSON = strawberry.field(description="The reference as it was recorded.")
-    database_id: strawberry.Private[str | None]
+    recorded: strawberry.Private[Any]
+
+    @strawberry.field(description="The reference as it was recorded.")
+    def raw(self) -> JSON:
+        return JSON(orjson.dumps(self.recorded).decode())  # JSON on the wire is JSON text here
 
     @strawberry.field(description="The thing itself, when it is one of this API's and the viewer may see it.")
     @batched
     @staticmethod
     async def node(parents: list["SourceRef"], info: Info) -> list[Node | None]:
-        places = [(SOURCE_KINDS.get(each.kind), each.database_id) for each in parents]
+        places = [(SOURCE_KINDS.get(each.kind), _uuid_in(each.recorded)) for each in parents]
         return await registry.load_each(info.context, places)
 
 
@@ -109,22 +112,21 @@ class Message(Node):
         return self.role == MessageRole.ASSISTANT and mirror.can(actor, "ai_feedback", "insert", row)
 
 
-def _source_ref(raw: Any) -> SourceRef:
+def _source_ref(recorded: Any) -> SourceRef:
     """A reference as far as it can be understood: an AI backend may have written any JSON into the array."""
-    known = raw if isinstance(raw, dict) else {}
-    kind, title, database_id = (
-        each if isinstance(each, str) else None for each in map(known.get, ("kind", "title", "id"))
-    )
-    try:
-        database_id = canonical(database_id) if database_id else None
-    except ValueError:
-        database_id = None
+    known = recorded if isinstance(recorded, dict) else {}
+    kind, title = known.get("kind"), known.get("title")
     return SourceRef(
-        kind=kind or "",
-        title=title,
-        raw=orjson.dumps(raw).decode(),  # type: ignore[arg-type] # JSON on the wire is JSON text here
-        database_id=database_id,
+        kind=kind if isinstance(kind, str) else "", title=title if isinstance(title, str) else None, recorded=recorded
     )
+
+
+def _uuid_in(recorded: Any) -> str | None:
+    database_id = recorded.get("id") if isinstance(recorded, dict) else None
+    try:
+        return canonical(database_id) if database_id and isinstance(database_id, str) else None
+    except ValueError:
+        return None
 
 
 def _feedback_summaries(context: Context) -> Batch:

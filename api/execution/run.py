@@ -116,7 +116,10 @@ class Run:
         has_failed = bool(self._errors)
         for group in reversed(groups):
             group.finish(has_failed=has_failed)
-        return root.results[0]
+        data = root.results[0]
+        for group in groups:
+            group.release()
+        return data
 
     async def _level(self, groups: list[Group]) -> list[Slot]:
         slots: list[Slot] = []

@@ -48,6 +48,12 @@ class Group:
             return []
         return self.above.path(len(self.above.levels), self.places[row] if self.places else row)
 
+    def release(self) -> None:
+        """Let go of the slots, and they of their groups: in circles, only the collector would free all that was read."""
+        for slot in self.slots:
+            slot.groups = []
+        self.slots = []
+
     def finish(self, *, has_failed: bool) -> None:
         """The rows as objects, from the finished columns; FAILED where one of its fields has to be there and is not."""
         keys, columns = self.selection.keys, [slot.finish(has_failed=has_failed) for slot in self.slots]

@@ -109,7 +109,8 @@ def cache(
             )
         )  # fmt: skip
     for back in range(_STATS_DAYS):
-        day = clock.local_date(clock.anchor - timedelta(days=back))
+        # Days of the calendar, not of 24 hours: where a clock is turned back, two of those begin on one date.
+        day = clock.local_date(clock.anchor) - timedelta(days=back)
         hits, misses = rng.randint(4, 90), rng.randint(30, 160)
         stats.append(CacheStatsRow(organization.id, day, hits, misses, hits * rng.randint(300, 2600)))
     return rows, stats

@@ -29,8 +29,9 @@ from hypothesis import strategies as st
 
 from api.execution import Engine
 from tests.api.failing_world import chance, context, schema
+from tests.full import is_full
 
-EXAMPLES = 3_000
+EXAMPLES, MANY = 5_000, 30_000
 
 # graphql-core leaves some of its own coroutines behind when a sibling fails.
 pytestmark = [
@@ -217,8 +218,8 @@ def check(author: Author, loop: asyncio.Runner, *, is_validated: bool) -> int:
     return told
 
 
-def test_generated_operations_get_the_same_answers(request: pytest.FixtureRequest) -> None:
-    count: int = request.config.getoption("--execution-examples", EXAMPLES)
+def test_generated_operations_get_the_same_answers(pytestconfig: pytest.Config) -> None:
+    count = MANY if is_full(pytestconfig) else EXAMPLES
     told = 0
     with asyncio.Runner() as loop:
         for seed in range(count):

@@ -1,6 +1,7 @@
 """One operation against a database that is slow, full, gone or cancelled under it, and what it leaves behind."""
 
 import asyncio
+import gc
 import itertools
 import time
 from collections.abc import AsyncIterator
@@ -13,11 +14,15 @@ import httpx
 import pytest
 from litestar import Litestar
 
-from api.node import global_id
+from api.connection import Edge
+from api.context import Context
+from api.execution.slots import Group, Slot
+from api.node import Node, global_id
 from db.bootstrap import bootstrap
 from db.embedded import EmbeddedServer
 from db.engine import Pools, Urls
 from db.migrate import upgrade
+from db.session import Session
 from tests.client import Client, client_of
 from tests.databases import clone, superuser
 from tests.steps import Steps
@@ -312,3 +317,23 @@ async def test_a_database_that_goes_away_between_two_looks_is_not_ready(
 
     monkeypatch.setattr("api.app.head_is", gone)
     assert (await client.http.get("/health/ready")).status_code == 503
+
+
+async def test_an_operation_leaves_nothing_that_only_the_collector_would_free(ask_world: Client) -> None:
+    """What stands in circles stays until enough of it has gathered, and then everybody waits for the collector."""
+    question = "{ conversations(first: 5) { edges { cursor node { id messages(first: 5) { edges { node { id myFeedback { rating } } } } } } } }"
+    kinds = (Context, Session, Node, Edge, Group, Slot)
+    await ask_world.ask(question)
+    ask_world.seen.clear()
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        await ask_world.ask(question)
+        ask_world.seen.clear()
+        gc.collect()
+        assert [type(each).__name__ for each in gc.garbage if isinstance(each, kinds)] == []
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()

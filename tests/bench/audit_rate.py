@@ -1,6 +1,7 @@
-"""What the audit chain costs: 32 writers of the API's own change, with and without its event, on 1 organization and on 100.
+"""What the audit chain costs: 32 writers, with and without the event of each change, on 1 organization and on 100.
 
-`python -m tests.bench.audit_rate [--seconds 60]`. Both sides take turns of a second, so that the machine's moods cancel.
+`python -m tests.bench.audit_rate [--seconds 60]`: the transaction alone; with `--mutations` all that the API does for a
+client's mutation, in process. Both sides take turns of a second, so that the machine's moods cancel.
 """
 
 import argparse
@@ -12,9 +13,11 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+from unittest.mock import patch
 
 import asyncpg
 import orjson
@@ -22,14 +25,20 @@ import strawberry
 
 from api.change import Change
 from api.changes.feedback import SubmitFeedbackInput, submit
+from api.documents import Documents
 from api.entities.feedback import Thumb
+from api.http import GraphQLRequest
+from api.limits import Limits
 from api.node import global_id
+from api.operation import Operations
+from api.schema import build_schema
 from db.actor import Actor
 from db.bootstrap import bootstrap
 from db.embedded import EmbeddedServer
 from db.engine import Pools, Urls, open_pools
 from db.migrate import upgrade
-from db.session import act_as
+from db.session import Limits as SessionLimits
+from db.session import Session, act_as
 from db.types import Role
 
 WRITERS: Final = 32
@@ -37,6 +46,9 @@ TURN_S: Final = 1.0
 MESSAGES: Final = 64
 TARGETS: Final = {1: 0.5, 100: 0.75}
 
+_MUTATION: Final = """mutation ($message: ID!, $thumb: Thumb!) {
+  submitFeedback(input: {messageId: $message, thumb: $thumb}) { feedback { id rating } userErrors { code } }
+}"""
 _PLANT: Final = """
 INSERT INTO app.organizations (id, slug, name, kind, timezone) VALUES ('{o}', 'bench-{n}', 'Bench', 'TEAM', 'UTC');
 INSERT INTO app.users (organization_id, id, role) SELECT '{o}', md5('{o}' || w)::uuid, 'MEMBER' FROM generate_series(0, {w}) w;
@@ -60,22 +72,33 @@ class Side:
 
 @dataclass
 class Writer:
-    """One person who rates answers, over and over."""
+    """One person who rates answers, over and over; by whole mutations where `operations` run them."""
 
     pools: Pools
     actor: Actor
     given: Iterator[SubmitFeedbackInput]
+    operations: Operations | None
 
-    async def change(self, *, is_audited: bool) -> None:
-        """The transaction of submitFeedback as the API makes it; without its event, the same transaction otherwise."""
-        async with act_as(self.pools, self.actor, read_only=False) as session:
-            change = Change(session)
-            await submit(change, next(self.given))
-            if is_audited:
+    async def change(self) -> None:
+        """SubmitFeedback as the API does it."""
+        given = next(self.given)
+        if self.operations is None:
+            async with act_as(self.pools, self.actor, read_only=False) as session:
+                change = Change(session)
+                await submit(change, given)
                 await session.commit_with(orjson.dumps(change.events).decode())
+            return
+        variables = {"message": given.message_id, "thumb": given.thumb.value}
+        answer = await self.operations.execute(GraphQLRequest(_MUTATION, None, variables, {}, self.actor, {}, "bench"))
+        if answer.errors or answer.data["submitFeedback"]["userErrors"]:
+            raise RuntimeError(f"a change was refused: {answer}")
 
 
-async def planted(urls: Urls, pools: Pools, count: int) -> list[Writer]:
+async def _without_event(_session: Session, _events: str) -> None:
+    """In place of `Session.commit_with`: the transaction ends as one that has nothing to put on record."""
+
+
+async def planted(urls: Urls, pools: Pools, count: int, operations: Operations | None) -> list[Writer]:
     """Writers over `count` new organizations: all in the one, or one in each of many."""
     superuser = await asyncpg.connect(urls.bootstrap)
     organizations = [str(uuid.uuid4()) for _ in range(count)]
@@ -91,7 +114,7 @@ async def planted(urls: Urls, pools: Pools, count: int) -> list[Writer]:
     )
     await superuser.close()
     return [
-        Writer(pools, Actor(organization, user, user, Role.MEMBER), _ratings(messages))
+        Writer(pools, Actor(organization, user, user, Role.MEMBER), _ratings(messages), operations)
         for organization, user, messages in rows
     ]
 
@@ -104,18 +127,19 @@ def _ratings(messages: list[str]) -> Iterator[SubmitFeedbackInput]:
 
 
 async def turn(writers: list[Writer], side: Side, *, is_audited: bool) -> None:
-    """Everybody writes for a second; what is still under way then counts, and so does its time."""
+    """Everybody writes for a second, on record or not; what is still under way then counts, and so does its time."""
     until = time.perf_counter() + TURN_S
 
     async def write(own: list[Writer]) -> None:
         for writer in itertools.cycle(own):
-            await writer.change(is_audited=is_audited)
+            await writer.change()
             side.acknowledged[writer.actor.organization_id] += 1
             if time.perf_counter() >= until:
                 return
 
     start = time.perf_counter()
-    await asyncio.gather(*(write(writers[n::WRITERS]) for n in range(WRITERS)))
+    with nullcontext() if is_audited else patch.object(Session, "commit_with", _without_event):
+        await asyncio.gather(*(write(writers[n::WRITERS]) for n in range(WRITERS)))
     side.seconds += time.perf_counter() - start
 
 
@@ -141,9 +165,9 @@ async def check(urls: Urls, audited: Side) -> None:
         await connection.close()
 
 
-async def measure(urls: Urls, pools: Pools, count: int, seconds: float) -> bool:
+async def measure(urls: Urls, pools: Pools, count: int, seconds: float, operations: Operations | None) -> bool:
     """Print one line; whether the ratio is what it must be."""
-    writers = await planted(urls, pools, count)
+    writers = await planted(urls, pools, count, operations)
     plain, audited = Side(), Side()
     await turn(writers, Side(), is_audited=False)
     for _ in range(max(1, round(seconds / TURN_S / 2))):
@@ -159,12 +183,16 @@ async def measure(urls: Urls, pools: Pools, count: int, seconds: float) -> bool:
     return ratio >= TARGETS[count]
 
 
-async def main(server: EmbeddedServer, seconds: float) -> int:
+async def main(server: EmbeddedServer, seconds: float, *, is_whole: bool) -> int:
     urls = await bootstrap(server.bootstrap_url, credentials=server.credentials)
     await upgrade(urls)
     pools = await open_pools(urls, api_size=WRITERS, ingest_size=1)
+    operations = None
+    if is_whole:
+        schema = build_schema()
+        operations = Operations(schema, Documents(schema, Limits()), pools, SessionLimits())
     try:
-        return 0 if all([await measure(urls, pools, count, seconds) for count in TARGETS]) else 1
+        return 0 if all([await measure(urls, pools, count, seconds, operations) for count in TARGETS]) else 1
     finally:
         await pools.close()
 
@@ -173,9 +201,10 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60, help="of each of the two measurements")
     parser.add_argument("--memory", type=Path, help="a folder in memory, where nothing waits for a disk")
+    parser.add_argument("--mutations", action="store_true", help="whole mutations instead of their transactions")
     given = parser.parse_args()
     with (
         tempfile.TemporaryDirectory(prefix="minutebook-bench-", dir=given.memory) as home,
         EmbeddedServer(Path(home), is_durable=given.memory is None) as running,
     ):
-        sys.exit(asyncio.run(main(running, given.seconds)))
+        sys.exit(asyncio.run(main(running, given.seconds, is_whole=given.mutations)))

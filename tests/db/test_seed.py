@@ -2,8 +2,9 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import asyncpg
 import pytest
@@ -12,7 +13,9 @@ from db.actor import operator_context_sql
 from db.embedder import MiniLm
 from db.engine import Urls
 from db.seed import SEED, SeedError, seed
+from db.seed.asides import cache
 from db.seed.build import HERO_TITLE, build
+from db.seed.clock import Clock
 from db.seed.scale import multiply
 from db.seed.vectors import demo_texts, shipped
 from db.seed.world import EMBEDDING_MODEL, NORTHWIND, ORGANIZATIONS, PIA, VROMM
@@ -208,6 +211,17 @@ async def test_an_interrupted_seed_leaves_nothing(urls: Urls) -> None:
 def test_the_same_anchor_gives_the_same_rows() -> None:
     first, second = (build(VROMM, ANCHOR, SEED) for _ in range(2))
     assert first == second
+
+
+def test_days_are_counted_once_where_a_clock_was_turned_back() -> None:
+    """Late in the evening sixty days of 24 hours ago is not sixty dates ago."""
+    for organization in ORGANIZATIONS:
+        for hours in range(24 * 75):
+            anchor = datetime(2026, 10, 20, tzinfo=UTC) + timedelta(hours=hours, minutes=26)
+            clock = Clock(anchor, ZoneInfo(organization.timezone), works_weekends=False, hours=(8, 17))
+            _, stats = cache(organization, clock, [], SEED)
+            days = [row.day for row in stats]
+            assert len(set(days)) == len(days), (organization.slug, anchor)
 
 
 @pytest.mark.parametrize("anchor", [datetime(2026, 3, 1, 0, 4, tzinfo=UTC), datetime(2024, 2, 29, 23, 59, tzinfo=UTC)])
