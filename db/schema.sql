@@ -2326,6 +2326,66 @@ CREATE INDEX ix_user_ai_settings_tier_user_id ON app.user_ai_settings USING btre
 
 CREATE INDEX ix_users_created_at_id ON app.users USING btree (organization_id, created_at DESC, id DESC);
 
+-- Name: st_ai_content_searches; Type: STATISTICS; Schema: app; Owner: minutebook_owner
+
+CREATE STATISTICS app.st_ai_content_searches (dependencies) ON organization_id, user_id FROM app.ai_content_searches;
+
+ALTER STATISTICS app.st_ai_content_searches OWNER TO minutebook_owner;
+
+-- Name: st_ai_conversations; Type: STATISTICS; Schema: app; Owner: minutebook_owner
+
+CREATE STATISTICS app.st_ai_conversations (dependencies) ON organization_id, user_id FROM app.ai_conversations;
+
+ALTER STATISTICS app.st_ai_conversations OWNER TO minutebook_owner;
+
+-- Name: st_ai_feedback; Type: STATISTICS; Schema: app; Owner: minutebook_owner
+
+CREATE STATISTICS app.st_ai_feedback (dependencies) ON organization_id, user_id FROM app.ai_feedback;
+
+ALTER STATISTICS app.st_ai_feedback OWNER TO minutebook_owner;
+
+-- Name: st_ai_insights; Type: STATISTICS; Schema: app; Owner: minutebook_owner
+
+CREATE STATISTICS app.st_ai_insights (dependencies) ON organization_id, project_id FROM app.ai_insights;
+
+ALTER STATISTICS app.st_ai_insights OWNER TO minutebook_owner;
+
+-- Name: st_ai_interactions; Type: STATISTICS; Schema: app; Owner: minutebook_owner
+
+CREATE STATISTICS app.st_ai_interactions (dependencies) ON organization_id, user_id, conversation_id FROM app.ai_interactions;
+
+ALTER STATISTICS app.st_ai_interactions OWNER TO minutebook_owner;
+
+-- Name: st_ai_messages; Type: STATISTICS; Schema: app; Owner: minutebook_owner
+
+CREATE STATISTICS app.st_ai_messages (dependencies) ON organization_id, user_id, conversation_id FROM app.ai_messages;
+
+ALTER STATISTICS app.st_ai_messages OWNER TO minutebook_owner;
+
+-- Name: st_document_embeddings; Type: STATISTICS; Schema: app; Owner: minutebook_owner
+
+CREATE STATISTICS app.st_document_embeddings (dependencies) ON organization_id, document_id FROM app.document_embeddings;
+
+ALTER STATISTICS app.st_document_embeddings OWNER TO minutebook_owner;
+
+-- Name: st_documents; Type: STATISTICS; Schema: app; Owner: minutebook_owner
+
+CREATE STATISTICS app.st_documents (dependencies) ON organization_id, project_id FROM app.documents;
+
+ALTER STATISTICS app.st_documents OWNER TO minutebook_owner;
+
+-- Name: st_tool_call_outcomes; Type: STATISTICS; Schema: app; Owner: minutebook_owner
+
+CREATE STATISTICS app.st_tool_call_outcomes (dependencies) ON organization_id, user_id FROM app.tool_call_outcomes;
+
+ALTER STATISTICS app.st_tool_call_outcomes OWNER TO minutebook_owner;
+
+-- Name: st_tool_calls; Type: STATISTICS; Schema: app; Owner: minutebook_owner
+
+CREATE STATISTICS app.st_tool_calls (dependencies) ON organization_id, user_id, conversation_id FROM app.tool_calls;
+
+ALTER STATISTICS app.st_tool_calls OWNER TO minutebook_owner;
+
 -- Name: organizations check_timezone; Type: TRIGGER; Schema: app; Owner: minutebook_owner
 
 CREATE TRIGGER check_timezone BEFORE INSERT OR UPDATE OF timezone ON app.organizations FOR EACH ROW EXECUTE FUNCTION app.check_timezone();

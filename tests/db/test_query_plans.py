@@ -232,6 +232,18 @@ async def test_a_list_walks_its_index_from_the_cursor_on(plans: Plans, asked: Li
     assert await complaints(plans, asked) == []
 
 
+async def test_what_hangs_together_is_not_taken_for_rare(plans: Plans) -> None:
+    """As if a person's organization said nothing of the person, "both" would look like a handful of rows."""
+    counted = 'EXPLAIN (FORMAT JSON) SELECT FROM app."{table}" WHERE organization_id = $1 AND user_id = $2'
+    async with superuser(plans.urls) as connection:
+        for table in ("ai_conversations", "ai_messages", "ai_feedback", "tool_calls", "tool_call_outcomes"):
+            row = await connection.fetchrow(
+                f"SELECT organization_id, user_id, count(*) FROM app.{table} GROUP BY 1, 2 ORDER BY 3 DESC LIMIT 1"
+            )
+            plan = json.loads(await connection.fetchval(counted.format(table=table), row[0], row[1]))
+            assert plan[0]["Plan"]["Plan Rows"] > row[2] / 2, table
+
+
 async def test_a_list_that_lost_its_index_is_found(plans: Plans) -> None:
     """The last test of this file, since the index does not come back."""
     asked = next(asked for asked in LISTS if asked.name == "feedback" and asked.who == "dave")
