@@ -59,48 +59,50 @@ def is_sound(kinds: Kinds, *, is_non_null: bool) -> bool:
 class Leaf:
     """How values of one scalar or enum go out. `complete` takes a whole column."""
 
-    __slots__ = ("_by_identity", "_by_text", "_coerce", "_is_float", "_is_int", "_native", "type")
+    __slots__ = ("by_identity", "by_text", "coerce", "is_float", "is_int", "native", "type")
 
     def __init__(self, type_: GraphQLLeafType) -> None:
         self.type = type_
         coerce: Callable[[Any], Any] = type_.coerce_output_value
-        self._coerce = coerce
-        self._native: type | None = _NATIVE.get(coerce)
-        self._is_int = coerce is GraphQLInt.coerce_output_value
-        self._is_float = coerce is GraphQLFloat.coerce_output_value
-        self._by_text: dict[Any, str | None] | None = None
-        self._by_identity: dict[int, str | None] | None = None
+        self.coerce = coerce
+        self.native: type | None = _NATIVE.get(coerce)
+        self.is_int = coerce is GraphQLInt.coerce_output_value
+        self.is_float = coerce is GraphQLFloat.coerce_output_value
+        self.by_text: dict[Any, str | None] | None = None
+        self.by_identity: dict[int, str | None] | None = None
         if isinstance(type_, GraphQLEnumType):
             values = [each.value for each in type_.values.values()]
-            self._by_text = {None: None} | {each: coerce(each) for each in values if type(each) is str}
+            self.by_text = {None: None} | {each: coerce(each) for each in values if type(each) is str}
             members = list(getattr(type_, "wrapped_cls", ()))
-            self._by_identity = {id(None): None} | {id(each): coerce(each) for each in members}
+            self.by_identity = {id(None): None} | {id(each): coerce(each) for each in members}
 
     def complete(self, values: list[Any], kinds: Kinds, fail: Fail, *, is_non_null: bool) -> list[Any]:
         """The column on the wire; `fail` is told every place that went wrong, which then holds FAILED."""
-        if is_sound(kinds, is_non_null=is_non_null):
-            done = self._swiftly(values, kinds)
-            if done is not None:
-                return done
+        done = self.swiftly(values, kinds, is_non_null=is_non_null)
+        if done is not None:
+            return done
         return [self._one(at, value, fail, is_non_null=is_non_null) for at, value in enumerate(values)]
 
-    def _swiftly(self, values: list[Any], kinds: Kinds) -> list[Any] | None:
+    def swiftly(self, values: list[Any], kinds: Kinds, *, is_non_null: bool) -> list[Any] | None:
+        """The column on the wire, or None when one of its values has to be looked at alone."""
+        if not is_sound(kinds, is_non_null=is_non_null):
+            return None
         present = kinds - {NULL}
-        native = self._native
+        native = self.native
         if not present:
             return values
         if native is not None and present == {native}:
-            if self._is_int or self._is_float:
+            if self.is_int or self.is_float:
                 numbers = values if len(present) == len(kinds) else [each for each in values if each is not None]
-                is_fit = all(map(isfinite, numbers)) if self._is_float else -_INT <= min(numbers) <= max(numbers) < _INT
+                is_fit = all(map(isfinite, numbers)) if self.is_float else -_INT <= min(numbers) <= max(numbers) < _INT
                 return values if is_fit else None
             return values
         try:
-            if self._by_text is not None and present == {str}:
-                return list(map(self._by_text.__getitem__, values))
-            if self._by_identity is not None:
-                return list(map(self._by_identity.__getitem__, map(id, values)))
-            coerce = self._coerce
+            if self.by_text is not None and present == {str}:
+                return list(map(self.by_text.__getitem__, values))
+            if self.by_identity is not None:
+                return list(map(self.by_identity.__getitem__, map(id, values)))
+            coerce = self.coerce
             if NULL in kinds:
                 done = [None if each is None else coerce(each) for each in values]
             else:
@@ -119,7 +121,7 @@ class Leaf:
             if value is None or value is Undefined:
                 fail(at, NullError())
                 return FAILED
-            done = self._coerce(value)
+            done = self.coerce(value)
             if done is None or done is Undefined:
                 told = f"{inspect(self.type)}.coerce_output_value({inspect(value)})"
                 message = f"Expected `{told}` to return non-nullable value, returned: {inspect(done)}"

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from enum import Enum
+from functools import cached_property
 from operator import attrgetter
 from typing import Any, Final, cast
 
@@ -47,6 +48,21 @@ class How(Enum):
     BATCH = "a function of all of them"
 
 
+@dataclass(eq=False)
+class Plan:
+    """The selection of a whole operation; None when graphql-core has to run it. `functions` are its compiled parts."""
+
+    root: "Selection | None"
+    uses: int = 0
+    functions: dict["Selection", Callable[..., Any]] = field(default_factory=dict)
+
+    @cached_property
+    def parts(self) -> tuple["Selection", ...]:
+        """Its fields one by one, as a mutation runs them."""
+        root = self.root
+        return tuple(Selection(root.type, (each.key,), (each,)) for each in root.fields) if root else ()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Document:
     """What all plans of one operation share. `schema` and `fragments` are what graphql-core collects fields with."""
@@ -58,18 +74,18 @@ class Document:
     definitions: dict[str, graphql.FragmentDefinitionNode]
     switches: tuple[str, ...]
     is_taken: bool
-    plans: dict[tuple[Any, ...], "Selection | None"] = field(default_factory=dict)
+    plans: dict[tuple[Any, ...], Plan] = field(default_factory=dict)
 
-    def plan(self, variables: VariableValues) -> "Selection | None":
-        """The plan for these values; None when graphql-core has to run it. Raises GraphQLError."""
-        if not self.is_taken:
-            return None
+    def plan(self, variables: VariableValues) -> Plan:
+        """The plan for these values. Raises GraphQLError."""
         key = tuple(variables.coerced.get(name, graphql.Undefined) for name in self.switches)
-        if key not in self.plans:
+        plan = self.plans.get(key)
+        if plan is None:
             if len(self.plans) >= VARIANTS:
                 self.plans.clear()
-            self.plans[key] = self._root(variables)
-        return self.plans[key]
+            plan = self.plans[key] = Plan(self._root(variables) if self.is_taken else None)
+        plan.uses += 1
+        return plan
 
     def _root(self, variables: VariableValues) -> "Selection | None":
         root = self.schema.get_root_type(self.operation.operation)
@@ -123,7 +139,7 @@ class Field:
 
     __slots__ = (
         "_constant", "_document", "_has_variables", "_selections", "_switches", "abstract", "call", "definition",
-        "details", "how", "info_name", "is_plain", "key", "leaf", "name", "nodes", "non_null", "object", "origin", "own", "parent",
+        "details", "how", "info_name", "is_plain", "is_sync", "key", "leaf", "name", "nodes", "non_null", "object", "origin", "own", "parent",
         "path",
     )  # fmt: skip
 
@@ -166,6 +182,7 @@ class Field:
     def _resolve(self) -> None:
         own: StrawberryField | None = self.definition.extensions.get("strawberry-definition")
         self.own = own
+        self.is_sync = False
         if self.name == "__typename":
             self.how, self.call = How.TYPENAME, None
         elif not isinstance(own, StrawberryField) or not _is_direct(own, self._document.schema):
@@ -174,12 +191,16 @@ class Field:
             is_attribute = own.default_resolver is getattr
             self.how = How.ATTRIBUTE if is_attribute else How.DIRECT
             self.call = attrgetter(own.python_name) if is_attribute else _default(own)
+            self.is_sync = True
         else:
             info = resolver.info_parameter
             self.info_name = info.name if info else None
             together = getattr(resolver.wrapped_func, "together", None)
             self.how = How.BATCH if together else How.DIRECT
             self.call = together or _called(own)
+            # A change happens once, and an unusual answer is begun again: what it gave has to be kept, as what was awaited.
+            is_change = self.parent is self._document.schema.mutation_type
+            self.is_sync = not (together or resolver.is_async or is_change)
 
     def selection(self, type_: GraphQLObjectType) -> Selection:
         """What is wanted of the objects of this type. Raises GraphQLError."""

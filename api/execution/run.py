@@ -15,11 +15,15 @@ from graphql.pyutils import is_awaitable
 from graphql.type import GraphQLResolveInfoHelpers
 
 from api.execution import errands
+from api.execution.compiled import UnusualError
 from api.execution.complete import FAILED
-from api.execution.plan import Document, Field, Plans, Selection
+from api.execution.plan import Document, Field, Plan, Plans, Selection
 from api.execution.slots import Group, Slot
+from api.execution.swift import Functions, Known, Swift
 
 CACHED_TOKENS: Final = 50_000
+# Compiling costs about as much as parsing and validation: what is asked once shall not pay for it.
+COMPILED_FROM: Final = 2
 MAX_COERCION_ERRORS: Final = 50
 _NO_VARIABLES: Final = VariableValues({}, {})
 
@@ -27,8 +31,11 @@ _NO_VARIABLES: Final = VariableValues({}, {})
 class Engine:
     """Runs operations of one schema. Give it valid documents: it checks nothing that validation has checked."""
 
-    def __init__(self, schema: GraphQLSchema, cached_tokens: int = CACHED_TOKENS) -> None:
+    def __init__(
+        self, schema: GraphQLSchema, cached_tokens: int = CACHED_TOKENS, *, compiled_from: int = COMPILED_FROM
+    ) -> None:
         self._schema = schema
+        self._compiled_from = compiled_from
         self._plans = Plans(schema, cached_tokens)
 
     async def execute(
@@ -54,9 +61,10 @@ class Engine:
             plan = document.plan(values)
         except GraphQLError as error:  # a switch without a value
             return ExecutionResult(None, errors=[error])
-        if plan is None:
+        if plan.root is None:
             return await self._by_core(document, variables, context)
-        return await Run(document, values, context).result(plan)
+        run = Run(document, values, context)
+        return await run.result(plan, plan.root, is_compiled=plan.uses >= self._compiled_from)
 
     async def _by_core(self, document: Document, variables: Mapping[str, Any], context: object) -> ExecutionResult:
         name = document.operation.name
@@ -79,29 +87,41 @@ class Run:
         self.variables = variables
         self.context = context
         self._errors: list[GraphQLError] = []
+        self._known: Known = {}
         self._nulled: set[tuple[str | int, ...]] = set()
 
     @property
     def config(self) -> Any:
         return self.schema._strawberry_schema.config  # type: ignore[attr-defined]
 
-    async def result(self, plan: Selection) -> ExecutionResult:
-        if self.document.operation.operation is graphql.OperationType.MUTATION:
-            data = await self._serially(plan)
-        else:
-            data = await self._object(plan)
+    async def result(self, plan: Plan, root: Selection, *, is_compiled: bool) -> ExecutionResult:
+        data: Any = {}
+        is_mutation = self.document.operation.operation is graphql.OperationType.MUTATION
+        for part in plan.parts if is_mutation else (root,):
+            done = await self._object(part, plan.functions if is_compiled else None)
+            data = FAILED if done is FAILED else data | done
+            if done is FAILED:
+                break
         return ExecutionResult(None if data is FAILED else data, self._errors or None)
 
-    async def _serially(self, plan: Selection) -> Any:
-        data: dict[str, Any] = {}
-        for field in plan.fields:
-            done = await self._object(Selection(plan.type, (field.key,), (field,)))
-            if done is FAILED:
-                return FAILED
-            data |= done
-        return data
+    async def _object(self, selection: Selection, functions: Functions | None) -> Any:
+        if functions is not None:
+            swift = Swift(self, functions)
+            try:
+                return await swift.object(selection)
+            except UnusualError:
+                self._known = swift.known()
+                data = await self._by_slots(selection)
+                self._known = {}
+                return data
+        return await self._by_slots(selection)
 
-    async def _object(self, selection: Selection) -> Any:
+    def known(self, field: Field, sources: list[Any]) -> list[Any] | None:
+        """What was awaited for these already, before something unusual was met."""
+        values = self._known.get(field, {})
+        return [values[id(each)] for each in sources] if all(id(each) in values for each in sources) else None
+
+    async def _by_slots(self, selection: Selection) -> Any:
         root = Group(selection, [None], None, None)
         level, groups = [root], [root]
         while level:

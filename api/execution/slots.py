@@ -1,15 +1,15 @@
 """Slots: one field over the rows of one group of objects, from the resolver's call to the completed column."""
 
-from collections.abc import AsyncIterable, Callable, Iterable
-from functools import partial
-from typing import Any, Final, Protocol, cast
+from collections.abc import AsyncIterable, Iterable
+from typing import Any, Final, Protocol
 
-from graphql import GraphQLAbstractType, GraphQLError, GraphQLObjectType, GraphQLResolveInfo, GraphQLSchema
+from graphql import GraphQLAbstractType, GraphQLError, GraphQLObjectType, GraphQLSchema
 from graphql.execution import default_type_resolver
-from graphql.execution.values import VariableValues
 from graphql.pyutils import inspect, is_awaitable
 
 from api.execution import errands
+from api.execution.columns import Column, Execution
+from api.execution.compiled import is_own
 from api.execution.complete import FAILED, Kinds, NullError, Rows, flatten, gather, is_sound, kinds_of, settle
 from api.execution.plan import Field, How, Selection
 from api.rowwise import dictionaries
@@ -17,16 +17,8 @@ from api.rowwise import dictionaries
 _NO_OBJECTS: Final = frozenset({type(None), type(FAILED)})
 
 
-class Execution(Protocol):
-    """What a slot asks of the run that it is part of."""
-
-    schema: GraphQLSchema
-    variables: VariableValues
-
-    @property
-    def config(self) -> Any: ...
-
-    def info(self, field: Field) -> "GraphQLResolveInfo[Any]": ...
+class Failing(Execution, Protocol):
+    """What a slot asks of it besides."""
 
     def fail(self, slot: "Slot", index: int, error: Exception) -> None: ...
 
@@ -68,25 +60,18 @@ class Group:
             self.results = dictionaries(keys)(zip(*columns))  # noqa: B905 - strict costs a tenth of it
 
 
-class Slot:
-    """One field over the rows of one group: the column of its values and what became of it."""
+class Slot(Column):
+    """A column on its way to the answer: the values, their lists, the groups of objects in them, what became of it."""
 
-    __slots__ = ("_info", "_run", "field", "flat", "group", "groups", "kinds", "levels", "values")
+    __slots__ = ("_failing", "flat", "group", "groups", "levels")
 
-    def __init__(self, run: Execution, field: Field, group: Group) -> None:
-        self._run, self.field, self.group = run, field, group
-        self.values: list[Any] = []
-        self.kinds: Kinds = set()
+    def __init__(self, run: Failing, field: Field, group: Group) -> None:
+        super().__init__(run, field, group.sources)
+        self._failing = run
+        self.group = group
         self.levels: list[Rows] = []
         self.groups: list[Group] = []
         self.flat: list[Any] = []
-        self._info: GraphQLResolveInfo[Any] | None = None
-
-    @property
-    def info(self) -> GraphQLResolveInfo[Any]:
-        if self._info is None:
-            self._info = self._run.info(self.field)
-        return self._info
 
     def path(self, depth: int, index: int) -> list[str | int]:
         """Where the value at this flat index of this list level is in the answer."""
@@ -101,58 +86,7 @@ class Slot:
         if isinstance(error, NullError):
             name = f"{self.field.parent}.{self.field.name}"
             error = TypeError(f"Cannot return null for non-nullable field {name}.")
-        self._run.fail(self, index, error)
-
-    def resolve(self) -> None:
-        """Fill the column; what has to be awaited stands in it as it is."""
-        field, sources = self.field, self.group.sources
-        if field.how is How.TYPENAME:
-            self.values = [field.parent.name] * len(sources)
-            return
-        call: Any = field.call
-        if field.how is How.ATTRIBUTE:
-            try:
-                self.values = list(map(call, sources))
-            except Exception:  # noqa: BLE001 - one object is wrong: each is then read alone
-                self.values = _each(call, sources, {})
-            return
-        try:
-            arguments = self._arguments()
-        except Exception as error:  # noqa: BLE001 - the same for every parent, and a field's failure for each
-            self.values = [error] * len(sources)
-            return
-        if field.how is How.BATCH:
-            self.values = [self._together(arguments)]
-        elif field.how is How.WRAPPED:
-            info = self.info
-            self.values = _each(lambda source, **given: call(source, info, **given), sources, arguments)
-        else:
-            self.values = _each(call, sources, arguments)
-
-    def _arguments(self) -> dict[str, Any]:
-        field, run = self.field, self._run
-        if field.info_name is None:
-            return field.arguments(run.variables, None)
-        info = run.config.info_class(_raw_info=self.info, _field=field.own)
-        return {**field.arguments(run.variables, info), field.info_name: info}
-
-    async def _together(self, arguments: dict[str, Any]) -> None:
-        sources, call = self.group.sources, cast("Callable[..., Any]", self.field.call)
-        count = len(sources)
-        try:
-            values = list(await call(sources, **arguments))
-            if len(values) != count:
-                raise ValueError(f"{self.field.key} got {len(values)} results for {count} objects")  # noqa: TRY301
-        except Exception as error:  # noqa: BLE001 - a batch fails for all of its objects
-            values = [error] * count
-        self.values = values
-
-    def waiting(self) -> list[tuple[list[Any], int]]:
-        """The places that have to be awaited."""
-        if self.field.how is How.TYPENAME:
-            return []
-        self.kinds = kinds_of(self.values)
-        return errands.waiting(self.values, self.kinds)
+        self._failing.fail(self, index, error)
 
     def complete_leaves(self) -> None:
         """A column of leaves without lists goes out as it is."""
@@ -193,7 +127,7 @@ class Slot:
         field = self.field
         if not values:
             return []
-        if field.object is not None and not kinds & _NO_OBJECTS and _is_own(field.object, kinds):
+        if field.object is not None and not kinds & _NO_OBJECTS and is_own(field.object, kinds):
             selection = self._selection(field.object, range(len(values)))
             if selection is None:
                 self.flat = [FAILED] * len(values)
@@ -236,7 +170,7 @@ class Slot:
             name = await name if is_awaitable(name) else name
             type_ = _object_type(self._run.schema, field.abstract, name, field)
         assert type_ is not None  # noqa: S101 - a composite type is abstract or an object
-        if type_.is_type_of and not _is_own(type_, {type(value)}):
+        if type_.is_type_of and not is_own(type_, {type(value)}):
             is_it: Any = type_.is_type_of(value, self.info)
             if not (await is_it if is_awaitable(is_it) else is_it):
                 raise GraphQLError(f"Expected value of type '{type_}' but got: {inspect(value)}.", field.nodes)
@@ -256,31 +190,8 @@ class Slot:
         return gather(flat, self.levels, self.field.non_null, has_failed=has_failed)
 
 
-def _each(call: Callable[..., Any], sources: list[Any], arguments: dict[str, Any]) -> list[Any]:
-    """What the call gives for each, exceptions in their places."""
-    column: list[Any] = []
-    calls = map(partial(call, **arguments) if arguments else call, sources)
-    while True:
-        try:
-            column.extend(calls)
-        except Exception as error:  # noqa: BLE001 - a resolver's failure is its own place's alone; the rest goes on
-            column.append(error)
-        else:
-            if len(column) == len(sources):
-                return column
-            column.append(RuntimeError("a resolver raised StopIteration"))
-
-
 async def _listed(items: AsyncIterable[Any]) -> list[Any]:
     return [each async for each in items]
-
-
-def _is_own(type_: GraphQLObjectType, kinds: Kinds) -> bool:
-    """Whether objects of these classes are of the type without asking: it does not ask, or they are its very own class."""
-    if type_.is_type_of is None:
-        return True
-    definition = type_.extensions.get("strawberry-definition")
-    return definition is not None and definition.is_type_of is None and kinds == {definition.origin}
 
 
 def _object_type(schema: GraphQLSchema, abstract: GraphQLAbstractType, name: Any, field: Field) -> GraphQLObjectType:

@@ -27,9 +27,13 @@ def chance(*parts: object) -> int:
     return zlib.crc32(repr(parts).encode())
 
 
+# One in so many is wrong in one of five ways.
+odds = SimpleNamespace(of=30)
+
+
 def whim(seed: int, name: str, good: Any, wrong: Any = ()) -> Any:
     """What a resolver gives: mostly `good`; the seed decides otherwise."""
-    match chance(seed, name) % 30:
+    match chance(seed, name) % odds.of:
         case 0:
             raise BoomError(name)
         case 1 | 2:

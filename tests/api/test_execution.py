@@ -245,6 +245,6 @@ async def test_a_plan_keeps_no_value_of_a_caller_but_its_switches() -> None:
         assert result.data == {"leaves": wanted}
     (document, _) = next(iter(engine._plans._kept.values()))
     assert sorted(document.plans) == [(False,), (True,)]
-    selection = document.plans[(True,)]
+    selection = document.plans[(True,)].root
     assert selection is not None
     assert set(selection.fields[0]._switches.coerced) == {"yes"}
