@@ -6,7 +6,7 @@
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Final, Generic, TypeVar, cast
+from typing import Annotated, Any, Final, Generic, TypeVar
 
 import strawberry
 from sqlalchemy import (
@@ -42,7 +42,8 @@ class Edge(Generic[T]):
 
     @strawberry.field(description="The item's place, for `after` and `before`.")
     def cursor(self) -> str:
-        return cast("Places", self.places).cursor(self.node)
+        places, node = self.places, self.node
+        return places.encode(getattr(node, places.attribute), node.database_id)  # type: ignore[no-any-return]
 
 
 @strawberry.type(description="Where a page lies in its list.")
@@ -135,19 +136,15 @@ class Listing(Generic[T]):
     def places(self, context: Context, order: Order | None = None) -> "Places":
         """What makes the cursors of this list, in its own order or in the given one."""
         order = order or self.order
-        return Places(self.tag(order), order.attribute, context.actor.organization_id)
+        return Places(order.attribute, cursor.encoder(self.tag(order), context.actor.organization_id))
 
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where nodes lie in one list of one organization, worked out where it is asked for."""
+    """Where nodes lie in one list of one organization: what their cursors are made of, where they are asked for."""
 
-    tag: str
     attribute: str
-    organization_id: str
-
-    def cursor(self, node: Node) -> str:
-        return cursor.encode(self.tag, getattr(node, self.attribute), node.database_id, self.organization_id)
+    encode: Callable[[Any, str], str]
 
     def edges(self, nodes: Iterable[T]) -> list[Edge[T]]:
         """Nodes as items. Bypasses the generated __init__, as `Source.build` does."""

@@ -252,7 +252,7 @@ def reply_of(
             headers = (*headers, (b"www-authenticate", b'Bearer realm="minutebook", error="invalid_token"'))
         if retry_after := _retry_after(first):
             headers = (*headers, (b"retry-after", str(retry_after).encode()))
-    return Reply(status or 200, f"{media_type}; charset=utf-8", orjson.dumps(content), headers)
+    return Reply(status or 200, f"{media_type}; charset=utf-8", orjson.dumps(content, option=orjson.OPT_UTC_Z), headers)
 
 
 def _status(code: str, media_type: str) -> int:

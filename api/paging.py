@@ -3,7 +3,9 @@
 The parents' page is a LATERAL join on their ids, so n parents cost one statement that stops after `first` rows each.
 """
 
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
+from functools import cached_property
 from typing import Any, Final, Generic
 
 import strawberry
@@ -38,6 +40,7 @@ from api.connection import (
     Order,
     Page,
     PageInfo,
+    Places,
     T,
 )
 from api.context import Context, Info
@@ -110,14 +113,23 @@ class Pager(Generic[T]):
         bounds = self.listing.bounds(order, f"{name}_value", is_less) if self.listing.bounds else ()
         return (prune, here < there if is_less else here > there, *bounds)
 
+    @cached_property
+    def _places(self) -> Places:
+        return self.listing.places(self.context, self.order)
+
     def connection(self, rows: Sequence[Any], kind: type[C], counter: Callable[[], Awaitable[Count]]) -> C:
         """The page made of the statement's rows."""
+        return self.page_of(self.listing.source.build_all(rows), kind, counter)
+
+    def page_of(self, nodes: list[T], kind: type[C], counter: Callable[[], Awaitable[Count]]) -> C:
+        """The page made of the nodes of the statement's rows."""
         page = self.page
-        has_more = len(rows) > page.size
-        nodes = self.listing.source.build_all(rows[: page.size])
+        has_more = len(nodes) > page.size
+        if has_more:
+            nodes.pop()
         if page.is_backward:
             nodes.reverse()
-        edges = self.listing.places(self.context, self.order).edges(nodes)
+        edges = self._places.edges(nodes)
         info = PageInfo(
             has_next_page=page.before is not None if page.is_backward else has_more,
             has_previous_page=has_more if page.is_backward else page.after is not None,
@@ -220,7 +232,7 @@ def _children(
     counts = pager.context.loader(("counts", by.key, *pager.key), lambda: _counts(pager, by))
 
     async def load(parents: list[str]) -> list[C]:
-        groups: dict[int, list[Any]] = {}
+        groups: dict[int, list[Any]] = defaultdict(list)
         if is_paged:
             # What hangs on a row is not older than the row: its id says which months need not be looked into.
             bounds = created_bounds(parents) if pager.listing.source.is_partitioned else None
@@ -231,10 +243,10 @@ def _children(
                 **values,
                 parents=parents,
             )
-            for row in rows:
-                groups.setdefault(row["parent_at"], []).append(row)
+            for row, node in zip(rows, pager.listing.source.build_all(rows), strict=True):
+                groups[row[0]].append(node)
         return [
-            pager.connection(groups.get(at, ()), kind, lambda parent=parent: counts.load(parent))  # type: ignore[misc]
+            pager.page_of(groups[at], kind, lambda parent=parent: counts.load(parent))  # type: ignore[misc]
             for at, parent in enumerate(parents, start=1)
         ]
 

@@ -25,6 +25,14 @@ def taking(resolver: F, *attributes: str) -> F:
 
 def selected(info: Info, *path: str) -> frozenset[str]:
     """The names of the fields that are selected below this path of the field, fragments followed, switches ignored."""
+    lasting: dict[Any, frozenset[str]] = getattr(info, "lasting", {})  # the engine's; graphql-core has none
+    known = lasting.get(path)
+    if known is None:
+        known = lasting[path] = _selected(info, path)
+    return known
+
+
+def _selected(info: Info, path: tuple[str, ...]) -> frozenset[str]:
     fragments = info._raw_info.fragments
     found = [node.selection_set for node in info._raw_info.field_nodes]
     for name in path:

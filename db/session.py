@@ -180,13 +180,13 @@ class Session:
     async def _end(self, connection: PoolConnectionProxy, *, is_undone: bool, failed: bool) -> None:
         is_clean = False
         try:
-            async with asyncio.timeout(END_TIMEOUT_S):
-                if is_undone:
-                    await connection.execute(ROLLBACK)
-                elif self._read_only:
-                    await connection.execute(END)
-                else:
-                    await self._commit(connection)
+            # The driver's timer: asyncio.timeout would cost a tenth of a message.
+            if is_undone:
+                await connection.execute(ROLLBACK, timeout=END_TIMEOUT_S)
+            elif self._read_only:
+                await connection.execute(END, timeout=END_TIMEOUT_S)
+            else:
+                await self._commit(connection)
             is_clean = True
         except (*CONNECTION_ERRORS, LostCommitError) as error:
             if isinstance(error, asyncpg.PostgresError | LostCommitError) and not is_undone:
@@ -204,7 +204,7 @@ class Session:
         events = self._events
         sql = COMMIT if events is None else COMMIT_ON_RECORD.format(events=events.encode().hex())
         try:
-            await connection.execute(sql)
+            await connection.execute(sql, timeout=END_TIMEOUT_S)
         except asyncpg.InFailedSQLTransactionError as error:
             raise LostCommitError from error
 

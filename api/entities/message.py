@@ -75,7 +75,7 @@ class Message(Node):
 
     @strawberry.field(description="The text, or its beginning.")
     def content(self, max_chars: MaxChars = strawberry.UNSET) -> str:
-        return cut(self.text, present(max_chars))
+        return cut(self.text, max_chars) if max_chars is not strawberry.UNSET else self.text
 
     @strawberry.field(description="What the answer was based on.")
     def sources(self) -> list[SourceRef]:

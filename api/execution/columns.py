@@ -78,6 +78,7 @@ class Column:
         if field.info_name is None:
             return field.arguments(run.variables, None)
         info = run.config.info_class(_raw_info=self.info, _field=field.own)
+        info.lasting = field.lasting
         return {**field.arguments(run.variables, info), field.info_name: info}
 
     async def _together(self, arguments: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ only they know, are holes: the function leaves None there, and tells whose they 
 import keyword
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from inspect import isawaitable
 from typing import Any, Final
 
@@ -44,7 +44,7 @@ class _Writer:
 
     def __init__(self) -> None:
         self.known: dict[str, Any] = {"Unusual": UnusualError, "Plain": _PLAIN}
-        self.known |= {"Float": float, "Int": int, "Str": str, "Bool": bool}
+        self.known |= {"Float": float, "Int": int, "Str": str, "Bool": bool, "Moment": datetime, "UTC": UTC}
         self._head: list[str] = []
         self._body: list[str] = []
         self._holes: list[tuple[str, str, bool]] = []
@@ -145,6 +145,9 @@ class _Writer:
                 f"if {value} is not None: " if not is_non_null else "",
                 f"{value} = {texts}[{value}] if type({value}) is Str else {members}[id({value})]",
             )
+        elif leaf.is_moment:
+            goes_out = f"type({value}) is Moment and {value}.tzinfo is UTC and {value}.microsecond"
+            self._write(f"if not ({goes_out}){null}: {value} = {other}({value})")
         else:
             self._write("if True:" if is_non_null else f"if {value} is not None:")
             with self._indented():

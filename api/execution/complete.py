@@ -59,7 +59,7 @@ def is_sound(kinds: Kinds, *, is_non_null: bool) -> bool:
 class Leaf:
     """How values of one scalar or enum go out. `complete` takes a whole column."""
 
-    __slots__ = ("by_identity", "by_text", "coerce", "is_float", "is_int", "native", "type")
+    __slots__ = ("by_identity", "by_text", "coerce", "is_float", "is_int", "is_moment", "native", "type")
 
     def __init__(self, type_: GraphQLLeafType) -> None:
         self.type = type_
@@ -67,6 +67,7 @@ class Leaf:
         self.coerce = coerce
         self.native: type | None = _NATIVE.get(coerce)
         self.is_int = coerce is GraphQLInt.coerce_output_value
+        self.is_moment = getattr(coerce, "is_moment", False)
         self.is_float = coerce is GraphQLFloat.coerce_output_value
         self.by_text: dict[Any, str | None] | None = None
         self.by_identity: dict[int, str | None] | None = None

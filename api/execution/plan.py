@@ -133,13 +133,14 @@ class Selection:
 class Field:
     """One response field under one parent type: how it is resolved and how its values are completed.
 
+    `lasting` is for resolvers: what follows from the field's place in the document alone lasts as long as the plan.
     `non_null` says for the field and then for each list level whether null is forbidden there; `info_name` is the
     parameter that takes Strawberry's Info, `call` what is called with a parent, or with all of them.
     """
 
     __slots__ = (
         "_constant", "_document", "_has_variables", "_selections", "_switches", "abstract", "call", "definition",
-        "details", "how", "info_name", "is_plain", "is_sync", "key", "leaf", "name", "nodes", "non_null", "object", "origin", "own", "parent",
+        "details", "how", "info_name", "is_plain", "is_sync", "key", "lasting", "leaf", "name", "nodes", "non_null", "object", "origin", "own", "parent",
         "path",
     )  # fmt: skip
 
@@ -160,6 +161,7 @@ class Field:
         self.info_name: str | None = None
         self._constant: dict[str, Any] | None = None
         self._selections: dict[str, Selection] = {}
+        self.lasting: dict[Any, Any] = {}
         self._has_variables = any(isinstance(each, VariableNode) for each in _walk(self.nodes[0].arguments or ()))
         self._complete()
         self._resolve()
