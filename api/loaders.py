@@ -27,16 +27,19 @@ def to_one(
     attribute: str,
     *,
     by: str | None = None,
+    joined: str | None = None,
     description: str,
 ) -> Any:
     """The field of the node that a parent's `attribute` names: by its id, or by the uuid in its column `by`.
 
-    Give it the type that it has to have: a null where that allows none would be a broken policy, and fails.
+    A page that has read it along put it in the parents' attribute `joined`. Give it the type that it has to have: a null where that allows none would be a broken policy, and fails.
     """
     key = attrgetter(attribute)
 
     @batched
     async def resolve(parents: list[Any], info: Info) -> list[Any]:
+        if joined and joined in vars(parents[0]):  # a page's nodes have it all, or none of them
+            return [vars(each)[joined] for each in parents]
         found = source()
         column = found.table.c[by] if by else found.id_column
         return await by_keys(info.context, found, column, [key(each) for each in parents])

@@ -13,7 +13,7 @@ from typing import Any, Final, Generic, TypeVar, cast
 
 import strawberry
 from asyncpg import Record
-from sqlalchemy import ColumnElement, FromClause, Select, select
+from sqlalchemy import ColumnElement, FromClause, Select, and_, select
 
 from api.errors import BadUserInputError
 from api.rowwise import objects
@@ -64,6 +64,26 @@ class Node:
 
 
 T = TypeVar("T", bound=Node)
+Along = tuple[tuple[str, tuple[str, ...]], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Joined:
+    """One node of another source that belongs to each row, read in the same statement where a page selects it.
+
+    It is the row of `source` whose `column` has the value of `key`: at most one. `field` is its name in the API.
+    """
+
+    field: str
+    source: Callable[[], "Source[Any]"]
+    column: ColumnElement[Any]
+    key: ColumnElement[Any]
+
+    def outer(self, origin: FromClause, role: Role) -> FromClause:
+        """`origin` with the other row beside each of its own, if the policies of both let the role see it."""
+        source = self.source()
+        tests = [mirror.where(role, source.table), *(test(role) for test in source.extra)]
+        return origin.outerjoin(source.table, and_(*tests, self.column == self.key))
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +92,7 @@ class Source(Generic[T]):
 
     `origin` is what to select from when it is more than the table (an outer join), `extra` the tests that an
     entity adds to every read of it (a deleted conversation), `is_partitioned` whether its ids bound `created_at`,
-    `also` the further tables that a role must be able to read.
+    `also` the further tables that a role must be able to read, `joined` what a page may read along, by attribute.
     """
 
     node: type[T]
@@ -83,6 +103,7 @@ class Source(Generic[T]):
     extra: tuple[Callable[[Role], ColumnElement[bool]], ...] = field(default=())
     is_partitioned: bool = False
     also: tuple[FromClause, ...] = ()
+    joined: Mapping[str, Joined] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -111,14 +132,28 @@ class Source(Generic[T]):
         taken = attributes(cast("Any", self.node), fields) | {"database_id", *always}
         return tuple(name for name in self.columns if name in taken)
 
-    def select(self, role: Role, *more: ColumnElement[Any], columns: Sequence[str] | None = None) -> Select[Any]:
-        """SELECT of the node's columns, or of these, with the mirror, for one role. Raises DeniedError."""
-        labelled = [self.columns[name].label(name) for name in (self.columns if columns is None else columns)]
-        return self.narrow(select(*more, *labelled), role)
+    def select(
+        self,
+        role: Role,
+        *more: ColumnElement[Any],
+        columns: Sequence[str] | None = None,
+        along: Along = (),
+    ) -> Select[Any]:
+        """SELECT of the node's columns, or of these, with the mirror, for one role. Raises DeniedError.
 
-    def narrow(self, statement: Any, role: Role) -> Select[Any]:
+        `along` names attributes of `joined`, and the columns that are read of each.
+        """
+        labelled = [self.columns[name].label(name) for name in (self.columns if columns is None else columns)]
+        for attribute, names in along:
+            other = self.joined[attribute].source()
+            labelled += [other.columns[name].label(f"{attribute}__{name}") for name in names]
+        return self.narrow(select(*more, *labelled), role, along)
+
+    def narrow(self, statement: Any, role: Role, along: Along = ()) -> Select[Any]:
         """FROM and the tests that every read of this source carries."""
         origin = self.table if self.origin is None else self.origin(role)
+        for attribute, _ in along:
+            origin = self.joined[attribute].outer(origin, role)
         tests = [mirror.where(role, self.table), *(test(role) for test in self.extra)]
         narrowed: Select[Any] = statement.select_from(origin).where(*tests)
         return narrowed
@@ -129,4 +164,9 @@ class Source(Generic[T]):
 
     def build_all(self, rows: Sequence[Record]) -> list[T]:
         """Nodes from rows of one `select`."""
-        return objects(cast("Any", self.node), tuple(rows[0].keys()))(rows) if rows else []
+        if not rows:
+            return []
+        names = tuple(rows[0].keys())
+        along = self.joined and {name.partition("__")[0] for name in names if "__" in name}
+        others = tuple((attribute, self.joined[attribute].source().node) for attribute in along)
+        return objects(cast("Any", self.node), names, others)(rows)

@@ -48,7 +48,7 @@ from api.errors import ForbiddenError
 from api.execution import batched
 from api.filters import Where
 from api.loaders import created_bounds
-from api.node import Node, Source
+from api.node import Along, Node, Source
 from api.selection import selected, selects
 
 NODES: Final = ("edges", "node")
@@ -57,18 +57,19 @@ NODES: Final = ("edges", "node")
 class Pager(Generic[T]):
     """One page's statement: the listing, its order, the page and the filter, for one caller.
 
-    `wanted` are the fields of the nodes that the answer asks for.
+    `nodes` is where the answer has the nodes: what it asks for of them, and nothing else, is read.
     """
 
     def __init__(
-        self, context: Context, listing: Listing[T], order: Order, page: Page, where: Where, wanted: frozenset[str]
+        self, info: Info, listing: Listing[T], order: Order, page: Page, where: Where, nodes: tuple[str, ...] = NODES
     ) -> None:
-        self.context = context
+        context = self.context = info.context
         self.listing = listing
         self.order = order
         self.page = page
         self.where = where
-        self.columns = listing.source.columns_for(wanted, order.attribute)
+        self.columns = listing.source.columns_for(selected(info, *nodes), order.attribute)
+        self.along = _along(info, listing.source, nodes) if listing.source.joined else ()
         self.values: dict[str, Any] = {**where.values, "size": page.size + 1}
         for name in ("after", "before"):
             given = getattr(page, name)
@@ -78,7 +79,7 @@ class Pager(Generic[T]):
                 )
                 self.values |= {f"{name}_value": value, f"{name}_id": database_id}
         self.shape = (
-            listing, order.tag, page.is_backward, page.after is not None, page.before is not None, where.shape, self.columns,
+            listing, order.tag, page.is_backward, page.after is not None, page.before is not None, where.shape, self.columns, self.along,
         )  # fmt: skip
 
     @property
@@ -89,7 +90,7 @@ class Pager(Generic[T]):
     def select(self, *tests: ColumnElement[bool]) -> Select[Any]:
         """The rows of the page and one more, in the direction of reading."""
         source, order = self.listing.source, self.order
-        statement = source.select(self.context.actor.role, columns=self.columns).where(
+        statement = source.select(self.context.actor.role, columns=self.columns, along=self.along).where(
             *tests, *(clause() for clause in self.where.clauses)
         )
         for name in ("after", "before"):
@@ -144,6 +145,17 @@ class Pager(Generic[T]):
         return statement.where(*tests, *clauses).limit(literal_column(str(COUNT_LIMIT + 1)))
 
 
+def _along(info: Info, source: Source[Any], nodes: tuple[str, ...]) -> Along:
+    """What the answer asks for of nodes that can be read in the same statement, where the role may read them."""
+    fields, role = selected(info, *nodes), info.context.actor.role
+    others = ((attribute, each.field, each.source()) for attribute, each in source.joined.items())
+    return tuple(
+        (attribute, other.columns_for(selected(info, *nodes, name)))
+        for attribute, name, other in others
+        if name in fields and other.is_readable(role)
+    )
+
+
 def count_of(value: int) -> Count:
     """The Count of a number that was cut at COUNT_LIMIT + 1."""
     return Count(value=min(value, COUNT_LIMIT), is_estimate=value > COUNT_LIMIT)
@@ -161,7 +173,7 @@ async def root_page(
     """The connection of a root field: one statement, and one more for a count that is selected."""
     context = info.context
     readable(context, listing.source)
-    pager = Pager(context, listing, order or listing.order, page, where, selected(info, *NODES))
+    pager = Pager(info, listing, order or listing.order, page, where)
 
     async def count() -> Count:
         rows = await context.session.fetch(
@@ -198,7 +210,7 @@ async def child_pages(
         if is_non_null_type(info._raw_info.return_type):
             raise ForbiddenError
         return [None] * len(parents)
-    pager = Pager(context, listing, order or listing.order, page, where or Where(), selected(info, *nodes))
+    pager = Pager(info, listing, order or listing.order, page, where or Where(), nodes)
     is_paged = nodes is not NODES or selects(info, "edges", "pageInfo")
     loader = context.loader(("children", by.key, is_paged, *pager.key), lambda: _children(pager, kind, by, is_paged))
     return await loader.load_all([parent.database_id for parent in parents])

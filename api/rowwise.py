@@ -19,16 +19,35 @@ def dictionaries(keys: tuple[str, ...]) -> Callable[[Rows], list[dict[str, Any]]
 
 
 @lru_cache(_KEPT)
-def objects(kind: type, names: tuple[str, ...]) -> Callable[[Rows], list[Any]]:
-    """A function from rows to objects with these attributes. Bypasses __init__, which costs more than a whole row."""
+def objects(
+    kind: type, names: tuple[str, ...], joined: tuple[tuple[str, type], ...] = ()
+) -> Callable[[Rows], list[Any]]:
+    """A function from rows to objects with these attributes. Bypasses __init__, which costs more than a whole row.
+
+    `joined` are attributes that hold an object of another class, made of the values named `attribute__…`; None where the
+    first of these is NULL.
+    """
+    values = {name: f"v{at}" for at, name in enumerate(names)}
+    known: dict[str, Any] = {"new": object.__new__, "kind": kind}
+    lines: list[str] = []
+    for number, (attribute, other) in enumerate(joined):
+        own = {name: values.pop(name) for name in names if name.startswith(f"{attribute}__")}
+        entries = ", ".join(f"{name.removeprefix(f'{attribute}__')!r}: {value}" for name, value in own.items())
+        lines.append(f"o{number} = None")
+        lines.append(
+            f"if {next(iter(own.values()))} is not None: o{number} = new(k{number}); o{number}.__dict__ = {{{entries}}}"
+        )
+        known[f"k{number}"], values[attribute] = other, f"o{number}"
+    display = ", ".join(f"{name!r}: {value}" for name, value in values.items())
+    made = "".join(f"        {line}\n" for line in lines)
     body = f"""made = []
     add = made.append
     for {_target(names)} in rows:
-        each = new(kind)
-        each.__dict__ = {_display(names)}
+{made}        each = new(kind)
+        each.__dict__ = {{{display}}}
         add(each)
     return made"""
-    return _compiled(body, {"new": object.__new__, "kind": kind})
+    return _compiled(body, known)
 
 
 def _target(names: tuple[str, ...]) -> str:

@@ -18,7 +18,7 @@ from api.execution import batched
 from api.filters import DateTimeFilter, Where, present
 from api.loader import Batch
 from api.loaders import to_one
-from api.node import Node, Source
+from api.node import Joined, Node, Source
 from api.scalars import JSON, UUID, BigInt, DateTime, Money
 from api.text import MaxChars, cut
 from db import mirror, models
@@ -28,6 +28,7 @@ from db.types import MessageRole, QueryType, Role
 T = models.table(models.Message)
 C = models.table(models.Conversation)
 F = models.table(models.Feedback)
+MY_FEEDBACK = "joined_feedback"
 
 # What a source may point at, by the `kind` that the AI backend wrote.
 SOURCE_KINDS = {"document": "Document", "insight": "Insight", "project": "Project", "conversation": "Conversation"}
@@ -88,7 +89,11 @@ class Message(Node):
     user: User = to_one(lambda: users.SOURCE, "user_id", description="Whose conversation it is.")
 
     my_feedback: Feedback | None = to_one(
-        lambda: feedback.MINE, "database_id", by="message_id", description="The viewer's own rating of it."
+        lambda: feedback.MINE,
+        "database_id",
+        by="message_id",
+        joined=MY_FEEDBACK,
+        description="The viewer's own rating of it.",
     )
 
     @strawberry.field(description="How it was rated.")
@@ -188,6 +193,7 @@ SOURCE: Source[Message] = Source(
         "user_id": T.c.user_id,
     },
     extra=(_in_a_live_conversation,),
+    joined={MY_FEEDBACK: Joined("myFeedback", lambda: feedback.MINE, F.c.message_id, T.c.id)},
 )
 # Under a conversation that was already found there is nothing to hide any more.
 IN_CONVERSATION = Listing(replace(SOURCE, extra=()), Order("created_at", T.c.created_at, is_descending=False))

@@ -1,15 +1,12 @@
--- alice: 7 data statements
+-- alice: 6 data statements
 /* app_member */ SELECT app.ai_conversations.id AS wanted_key, app.ai_conversations.id AS database_id, app.ai_conversations.title AS title, app.ai_conversations.model_used AS model_used, app.ai_conversations.metadata AS metadata, app.ai_conversations.message_count AS message_count, app.ai_conversations.tokens_used AS tokens_used, app.ai_conversations.cost_micro_usd AS cost, app.ai_conversations.last_message_at AS last_message_at, app.ai_conversations.created_at AS created_at, app.ai_conversations.updated_at AS updated_at, app.ai_conversations.deleted_at AS deleted_at, app.ai_conversations.user_id AS user_id, app.ai_conversations.project_id AS project_id 
 FROM app.ai_conversations 
 WHERE app.ai_conversations.organization_id = $1::UUID AND app.ai_conversations.user_id = $2::UUID AND app.ai_conversations.deleted_at IS NULL AND app.ai_conversations.id = ANY ($3::UUID[]);
-/* app_member */ SELECT parent.at AS parent_at, page.database_id, page.role, page.created_at, page.text, page."references" 
-FROM unnest($1::UUID[]) WITH ORDINALITY AS parent(id, at) JOIN LATERAL (SELECT app.ai_messages.id AS database_id, app.ai_messages.role AS role, app.ai_messages.created_at AS created_at, app.ai_messages.content AS text, app.ai_messages.sources AS "references" 
-FROM app.ai_messages 
+/* app_member */ SELECT parent.at AS parent_at, page.database_id, page.role, page.created_at, page.text, page."references", page.joined_feedback__database_id, page.joined_feedback__rating, page.joined_feedback__text 
+FROM unnest($1::UUID[]) WITH ORDINALITY AS parent(id, at) JOIN LATERAL (SELECT app.ai_messages.id AS database_id, app.ai_messages.role AS role, app.ai_messages.created_at AS created_at, app.ai_messages.content AS text, app.ai_messages.sources AS "references", app.ai_feedback.id AS joined_feedback__database_id, app.ai_feedback.rating AS joined_feedback__rating, app.ai_feedback.feedback_text AS joined_feedback__text 
+FROM app.ai_messages LEFT OUTER JOIN app.ai_feedback ON app.ai_feedback.organization_id = $2::UUID AND app.ai_feedback.user_id = $3::UUID AND app.ai_feedback.user_id = $3::UUID AND app.ai_feedback.message_id = app.ai_messages.id 
 WHERE app.ai_messages.organization_id = $2::UUID AND app.ai_messages.user_id = $3::UUID AND app.ai_messages.conversation_id = parent.id ORDER BY app.ai_messages.created_at DESC, app.ai_messages.id DESC 
  LIMIT $4::INTEGER) AS page ON true ORDER BY parent.at, page.created_at DESC, page.database_id DESC;
-/* app_member */ SELECT app.ai_feedback.message_id AS wanted_key, app.ai_feedback.id AS database_id, app.ai_feedback.rating AS rating, app.ai_feedback.feedback_text AS text, app.ai_feedback.created_at AS created_at, app.ai_feedback.updated_at AS updated_at, app.ai_feedback.message_id AS message_id, app.ai_feedback.user_id AS user_id 
-FROM app.ai_feedback 
-WHERE app.ai_feedback.organization_id = $1::UUID AND app.ai_feedback.user_id = $2::UUID AND app.ai_feedback.user_id = $2::UUID AND app.ai_feedback.message_id = ANY ($3::UUID[]) ORDER BY app.ai_feedback.id;
 /* app_member */ SELECT app.documents.id AS wanted_key, app.documents.id AS database_id, app.documents.title AS title, app.documents.content_type AS content_type, app.documents.content_id AS content_id, app.documents.metadata AS metadata, app.documents.created_at AS created_at, app.documents.updated_at AS updated_at, app.documents.project_id AS project_id 
 FROM app.documents 
 WHERE app.documents.organization_id = $1::UUID AND app.documents.id = ANY ($2::UUID[]);

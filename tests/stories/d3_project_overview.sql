@@ -1,4 +1,4 @@
--- alice: 9 data statements
+-- alice: 8 data statements
 /* app_member */ SELECT app.ai_patterns.id AS database_id, app.ai_patterns.pattern_type AS type, app.ai_patterns.pattern_data AS data, app.ai_patterns.confidence AS confidence, app.ai_patterns.last_calculated_at AS last_calculated_at, app.ai_patterns.category_id AS category_id 
 FROM app.ai_patterns 
 WHERE app.ai_patterns.organization_id = $1::UUID ORDER BY app.ai_patterns.last_calculated_at DESC, app.ai_patterns.id DESC 
@@ -24,9 +24,9 @@ WHERE app.documents.organization_id = $2::UUID AND app.documents.project_id = pa
 /* app_member */ SELECT app.budget_categories.id AS wanted_key, app.budget_categories.id AS database_id, app.budget_categories.name AS name 
 FROM app.budget_categories 
 WHERE app.budget_categories.organization_id = $1::UUID AND app.budget_categories.id = ANY ($2::UUID[]);
-/* app_member */ SELECT parent.at AS parent_at, page.database_id, page.role, page.query_type, page.query_params, page.tokens_used, page.created_at, page.text, page."references" 
-FROM unnest($1::UUID[]) WITH ORDINALITY AS parent(id, at) JOIN LATERAL (SELECT app.ai_messages.id AS database_id, app.ai_messages.role AS role, app.ai_messages.query_type AS query_type, app.ai_messages.query_params AS query_params, app.ai_messages.tokens_used AS tokens_used, app.ai_messages.created_at AS created_at, app.ai_messages.content AS text, app.ai_messages.sources AS "references" 
-FROM app.ai_messages 
+/* app_member */ SELECT parent.at AS parent_at, page.database_id, page.role, page.query_type, page.query_params, page.tokens_used, page.created_at, page.text, page."references", page.joined_feedback__database_id, page.joined_feedback__rating, page.joined_feedback__text 
+FROM unnest($1::UUID[]) WITH ORDINALITY AS parent(id, at) JOIN LATERAL (SELECT app.ai_messages.id AS database_id, app.ai_messages.role AS role, app.ai_messages.query_type AS query_type, app.ai_messages.query_params AS query_params, app.ai_messages.tokens_used AS tokens_used, app.ai_messages.created_at AS created_at, app.ai_messages.content AS text, app.ai_messages.sources AS "references", app.ai_feedback.id AS joined_feedback__database_id, app.ai_feedback.rating AS joined_feedback__rating, app.ai_feedback.feedback_text AS joined_feedback__text 
+FROM app.ai_messages LEFT OUTER JOIN app.ai_feedback ON app.ai_feedback.organization_id = $2::UUID AND app.ai_feedback.user_id = $3::UUID AND app.ai_feedback.user_id = $3::UUID AND app.ai_feedback.message_id = app.ai_messages.id 
 WHERE app.ai_messages.organization_id = $2::UUID AND app.ai_messages.user_id = $3::UUID AND app.ai_messages.conversation_id = parent.id ORDER BY app.ai_messages.created_at DESC, app.ai_messages.id DESC 
  LIMIT $4::INTEGER) AS page ON true ORDER BY parent.at, page.created_at DESC, page.database_id DESC;
 /* app_member */ SELECT parent.at AS parent_at, page.database_id, page.chunk_index, page.text 
@@ -34,6 +34,3 @@ FROM unnest($1::UUID[]) WITH ORDINALITY AS parent(id, at) JOIN LATERAL (SELECT a
 FROM app.document_embeddings 
 WHERE app.document_embeddings.organization_id = $2::UUID AND app.document_embeddings.document_id = parent.id ORDER BY app.document_embeddings.chunk_index, app.document_embeddings.id 
  LIMIT $3::INTEGER) AS page ON true ORDER BY parent.at, page.chunk_index, page.database_id;
-/* app_member */ SELECT app.ai_feedback.message_id AS wanted_key, app.ai_feedback.id AS database_id, app.ai_feedback.rating AS rating, app.ai_feedback.feedback_text AS text, app.ai_feedback.created_at AS created_at, app.ai_feedback.updated_at AS updated_at, app.ai_feedback.message_id AS message_id, app.ai_feedback.user_id AS user_id 
-FROM app.ai_feedback 
-WHERE app.ai_feedback.organization_id = $1::UUID AND app.ai_feedback.user_id = $2::UUID AND app.ai_feedback.user_id = $2::UUID AND app.ai_feedback.message_id = ANY ($3::UUID[]) ORDER BY app.ai_feedback.id;

@@ -92,7 +92,7 @@ async def test_foreign_colleagues_and_invented_chats_are_byte_equal_nulls(ask_wo
     assert len({answer.statements for answer in answers}) == 1
 
 
-async def test_a_chat_costs_one_statement_for_feedback_and_one_for_each_kind_of_source(
+async def test_a_chat_reads_feedback_along_with_its_messages_and_each_kind_of_source_at_once(
     ask_world: Client, ask_small: Client, ask_tenfold: Client, ran: Callable[..., None]
 ) -> None:
     answers = [
@@ -102,7 +102,7 @@ async def test_a_chat_costs_one_statement_for_feedback_and_one_for_each_kind_of_
     small, tenfold, world = answers
     assert [len(nodes(answer.data["node"]["messages"])) for answer in answers] == [6, 50, 50]
     assert small.statements == tenfold.statements
-    assert len(small.statements) == 3 + len(KINDS)
+    assert len(small.statements) == 2 + len(KINDS)
     assert is_batched(world.statements, small.statements)
     messages = nodes(tenfold.data["node"]["messages"])
     assert all(source["node"] for message in messages for source in message["sources"])
