@@ -48,6 +48,10 @@ class Loader:
                     raise each.error
         return [values[key] for key in keys]
 
+    def put(self, key: Hashable, value: Any) -> None:
+        """What was read otherwise, and need not be asked for."""
+        self._values[key] = value
+
     def _ask(self, keys: list[Hashable]) -> None:
         asked = self._next
         if asked is None:

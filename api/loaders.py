@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from api.context import Context, Info
 from api.execution import batched
-from api.loader import Batch
+from api.loader import Batch, Loader
 from api.node import Node, Source
 from api.selection import taking
 
@@ -68,12 +68,20 @@ async def by_keys(
     wanted = [key for key in keys if key is not None]
     if not wanted or not source.is_readable(context.actor.role):
         return [None] * len(keys)
-    loader = context.loader(("by_key", source, column.key), lambda: _by_key(context, source, column))
-    found = await loader.load_all(wanted)
+    found = await _loader(context, source, column).load_all(wanted)
     if len(wanted) == len(keys):
         return found
     nodes = iter(found)
     return [None if key is None else next(nodes) for key in keys]
+
+
+def put(context: Context, source: Source[T], node: T) -> None:
+    """Keep a whole node that was read along with others, for whoever asks for it by its id."""
+    _loader(context, source, source.id_column).put(node.database_id, node)
+
+
+def _loader(context: Context, source: Source[Any], column: ColumnElement[Any]) -> Loader:
+    return context.loader(("by_key", source, column.key), lambda: _by_key(context, source, column))
 
 
 def _by_key(context: Context, source: Source[T], column: ColumnElement[Any]) -> Batch:

@@ -71,19 +71,22 @@ Along = tuple[tuple[str, tuple[str, ...]], ...]
 class Joined:
     """One node of another source that belongs to each row, read in the same statement where a page selects it.
 
-    It is the row of `source` whose `column` has the value of `key`: at most one. `field` is its name in the API.
+    It is the row of `source` whose `column` has the value of `key`: at most one. `field` is its name in the API,
+    `table` what is joined when that is not the source's own.
     """
 
     field: str
     source: Callable[[], "Source[Any]"]
     column: ColumnElement[Any]
     key: ColumnElement[Any]
+    table: FromClause | None = None
 
     def outer(self, origin: FromClause, role: Role) -> FromClause:
         """`origin` with the other row beside each of its own, if the policies of both let the role see it."""
         source = self.source()
-        tests = [mirror.where(role, source.table), *(test(role) for test in source.extra)]
-        return origin.outerjoin(source.table, and_(*tests, self.column == self.key))
+        table = source.table if self.table is None else self.table
+        tests = [mirror.where(role, table), *(test(role) for test in source.extra)]
+        return origin.outerjoin(table, and_(*tests, self.column == self.key))
 
 
 @dataclass(frozen=True, eq=False)

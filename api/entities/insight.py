@@ -9,7 +9,7 @@ from sqlalchemy import DateTime as SqlDateTime
 from sqlalchemy import Select, any_, bindparam, cast, func, literal, null, or_, select, union_all
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from api.connection import After, Before, Connection, First, Last, Listing, Order, Page
+from api.connection import After, Before, Connection, Count, First, Last, Listing, Order, Page
 from api.context import Context, Info
 from api.entities import project
 from api.entities import user as users
@@ -18,13 +18,16 @@ from api.enums import SortDirection, described
 from api.filters import DateTimeFilter, Where, present
 from api.loader import Batch
 from api.loaders import to_one
-from api.node import Node, Source
-from api.paging import child_pages, root_page
+from api.node import Joined, Node, Source
+from api.paging import child_pages, count_of, root_page
 from api.scalars import JSON, UUID, DateTime
+from api.selection import selects
 from db import mirror, models
 from db.types import InsightType, Severity
 
 T = models.table(models.Insight)
+P = models.table(models.Project)
+PROJECT = "joined_project"
 
 
 @described("What insights are ordered by.", CREATED_AT="When they were noticed.", SEVERITY="How much they matter.")
@@ -49,7 +52,9 @@ class Insight(Node):
     project_id: strawberry.Private[str | None]
     dismissed_by_id: strawberry.Private[str | None]
 
-    project: Project | None = to_one(lambda: project.SOURCE, "project_id", description="The project that it is about.")
+    project: Project | None = to_one(
+        lambda: project.SOURCE, "project_id", joined=PROJECT, description="The project that it is about."
+    )
 
     dismissed_by: User | None = to_one(lambda: users.SOURCE, "dismissed_by_id", description="Who put it aside first.")
 
@@ -194,10 +199,21 @@ def _facets_of(counts: dict[tuple[str | None, str, str], int], parent: str | Non
 
 
 def _with_facets(
-    found: InsightConnection, context: Context, given: InsightFilter | None, parent: str | None
+    found: InsightConnection, info: Info, given: InsightFilter | None, parent: str | None
 ) -> InsightConnection:
+    context = info.context
     loader = context.loader(("facets", parent is None, where_of(given).key), lambda: _facets(context, given))
     found.faceter = lambda: loader.load(parent)
+
+    async def total() -> Count:
+        facets: InsightFacets = await loader.load(parent)
+        return count_of(sum(each.count for each in (facets.by_severity if is_by_severity else facets.by_type)))
+
+    # A dimension that is not narrowed has the whole list in its counts: it need not be counted once more.
+    is_by_severity = not given or present(given.severity) is None
+    is_by_type = not given or present(given.type) is None
+    if selects(info, "facets") and (is_by_severity or is_by_type):
+        found.counter = total
     return found
 
 
@@ -208,7 +224,7 @@ async def of_projects(
     by = T.c.project_id
     pages = await child_pages(info, InsightConnection, LISTING, by, projects, page, where_of(given), order_of(order))
     ids = (each.database_id for each in projects)
-    return [_with_facets(found, info.context, given, parent) for found, parent in zip(pages, ids, strict=True)]
+    return [_with_facets(found, info, given, parent) for found, parent in zip(pages, ids, strict=True)]
 
 
 @strawberry.type
@@ -227,7 +243,7 @@ class InsightQuery:
         where = where_of(filter or None)
         page = Page.of(first, after, last, before)
         found = await root_page(info, InsightConnection, LISTING, page, where, order_of(order_by or None))
-        return _with_facets(found, info.context, filter or None, None)
+        return _with_facets(found, info, filter or None, None)
 
 
 SOURCE = Source(
@@ -248,5 +264,6 @@ SOURCE = Source(
         "project_id": T.c.project_id,
         "dismissed_by_id": T.c.dismissed_by,
     },
+    joined={PROJECT: Joined("project", lambda: project.SOURCE, P.c.id, T.c.project_id)},
 )
 LISTING = Listing(SOURCE, Order("created_at", T.c.created_at))

@@ -137,7 +137,12 @@ class _Writer:
             self._write(f"if (type({value}) is not Int or not {fits}){null}: {value} = {other}({value})")
         elif leaf.native is not None:
             native = {str: "Str", bool: "Bool"}[leaf.native]
-            self._write(f"if type({value}) is not {native}{null}: {value} = {other}({value})")
+            done = (
+                f"Str({value}) if type({value}) is Int else {other}({value})"
+                if leaf.coerce is str
+                else f"{other}({value})"
+            )
+            self._write(f"if type({value}) is not {native}{null}: {value} = {done}")
         elif leaf.by_text is not None:
             texts = self._name({each: out for each, out in leaf.by_text.items() if each is not None})
             members = self._name({each: out for each, out in (leaf.by_identity or {}).items() if out is not None})
