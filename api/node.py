@@ -8,7 +8,7 @@ import binascii
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, Final, Generic, TypeVar, cast
 
 import strawberry
@@ -112,7 +112,7 @@ class Source(Generic[T]):
     def name(self) -> str:
         return self.node.__name__
 
-    @property
+    @cached_property
     def id_column(self) -> ColumnElement[Any]:
         return self.table.c.id if self.key is None else self.key
 

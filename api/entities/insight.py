@@ -201,6 +201,8 @@ def _facets_of(counts: dict[tuple[str | None, str, str], int], parent: str | Non
 def _with_facets(
     found: InsightConnection, info: Info, given: InsightFilter | None, parent: str | None
 ) -> InsightConnection:
+    if not selects(info, "facets"):
+        return found
     context = info.context
     loader = context.loader(("facets", parent is None, where_of(given).key), lambda: _facets(context, given))
     found.faceter = lambda: loader.load(parent)
@@ -212,7 +214,7 @@ def _with_facets(
     # A dimension that is not narrowed has the whole list in its counts: it need not be counted once more.
     is_by_severity = not given or present(given.severity) is None
     is_by_type = not given or present(given.type) is None
-    if selects(info, "facets") and (is_by_severity or is_by_type):
+    if is_by_severity or is_by_type:
         found.counter = total
     return found
 

@@ -1,9 +1,10 @@
 """The viewer: who the caller is, in which organization, and what is left of its budgets."""
 
 from dataclasses import replace
+from typing import Any
 
 import strawberry
-from sqlalchemy import bindparam
+from sqlalchemy import Select, bindparam
 
 from api.context import Context, Info
 from api.entities import ai_settings, budget, organization
@@ -90,8 +91,11 @@ async def _read_together(context: Context) -> None:
         for attribute, each in ME.joined.items()
         if each.source().is_readable(role)
     )
-    own = ME.id_column == bindparam("user_id", type_=ME.id_column.type)
-    rows = await context.session.fetch("viewer", lambda: ME.select(role, along=along).where(own))
+
+    def build() -> Select[Any]:
+        return ME.select(role, along=along).where(ME.id_column == bindparam("user_id", type_=ME.id_column.type))
+
+    rows = await context.session.fetch("viewer", build)
     for person in ME.build_all(rows):
         put(context, users.SOURCE, person)
         for attribute, _ in along:

@@ -225,8 +225,7 @@ def _checker(type_: GraphQLObjectType, kinds: set[type]) -> Callable[[Any], None
     def check(value: Any) -> None:
         if isinstance(value, Exception) or isawaitable(value) or not is_own(type_, {type(value)}):
             raise UnusualError
-        if value is not None:
-            kinds.add(type(value))
+        kinds.add(type(value))
 
     return check
 

@@ -1,7 +1,7 @@
 """Plans: what an operation asks for, decided once per document, operation and values of @skip and @include.
 
 A plan follows graphql-core's own collection of fields. It keeps no value of a caller but those switches, and of the
-arguments only literals that nobody can change.
+arguments only literals, made anew where a resolver could change them.
 """
 
 from collections import OrderedDict
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from enum import Enum
-from functools import cached_property
+from functools import cached_property, partial
 from operator import attrgetter
 from typing import Any, Final, cast
 
@@ -139,7 +139,7 @@ class Field:
     """
 
     __slots__ = (
-        "_constant", "_document", "_has_variables", "_selections", "_switches", "abstract", "call", "definition",
+        "_anew", "_document", "_has_variables", "_selections", "_switches", "abstract", "call", "definition",
         "details", "how", "info_name", "is_plain", "is_sync", "key", "lasting", "leaf", "name", "nodes", "non_null", "object", "origin", "own", "parent",
         "path",
     )  # fmt: skip
@@ -159,7 +159,7 @@ class Field:
         self.nodes: list[graphql.FieldNode] = [each.node for each in details]
         self.name = self.nodes[0].name.value
         self.info_name: str | None = None
-        self._constant: dict[str, Any] | None = None
+        self._anew: Callable[[], Any] | None = None
         self._selections: dict[str, Selection] = {}
         self.lasting: dict[Any, Any] = {}
         self._has_variables = any(isinstance(each, VariableNode) for each in _walk(self.nodes[0].arguments or ()))
@@ -217,19 +217,18 @@ class Field:
 
     def arguments(self, variables: VariableValues, info: Any) -> dict[str, Any]:
         """What the resolver is called with. Raises what graphql-core and Strawberry raise for a wrong value."""
-        if self._constant is not None:
-            return self._constant
+        if self._anew is not None:
+            return self._anew()  # type: ignore[no-any-return]
         if not self.definition.args:
-            self._constant = {}
-            return self._constant
+            self._anew = dict
+            return {}
         values = graphql.get_argument_values(self.definition, self.nodes[0], variables)
         if self.how is not How.WRAPPED:
             own = cast("StrawberryField", self.own)
             converter = _strawberry(self._document.schema).schema_converter
             values = convert_arguments(values, own.arguments, converter.scalar_registry, converter.config, info)
-        # A list or an input object could be changed by a resolver: it is made anew for each operation.
-        if not self._has_variables and all(isinstance(value, _LASTING) for value in values.values()):
-            self._constant = values
+        if not self._has_variables:
+            self._anew = _copier(values)
         return values
 
 
@@ -262,6 +261,33 @@ def _called(own: StrawberryField) -> Callable[..., Any]:
         return function(source, **arguments) if takes_self else function(**arguments)
 
     return call
+
+
+def _copier(value: Any) -> Callable[[], Any] | None:
+    """What makes a value again, so that no resolver can change another's; None where that is not known."""
+    if isinstance(value, _LASTING):
+        return lambda: value
+    is_input = hasattr(type(value), "__strawberry_definition__")
+    parts = vars(value) if is_input else value
+    if isinstance(parts, list):
+        items = [_copier(each) for each in parts]
+        return None if None in items else lambda: [each() for each in items]  # type: ignore[misc]
+    if not isinstance(parts, dict) or not (is_input or type(value) is dict):
+        return None
+    if all(isinstance(each, _LASTING) for each in parts.values()):
+        copy: Callable[[], dict[str, Any]] = parts.copy
+    else:
+        entries = {name: _copier(each) for name, each in parts.items()}
+        if None in entries.values():
+            return None
+        copy = lambda: {name: each() for name, each in entries.items()}  # type: ignore[misc] # noqa: E731
+    return partial(_input, type(value), copy) if is_input else copy
+
+
+def _input(kind: type, attributes: Callable[[], dict[str, Any]]) -> Any:
+    made: Any = object.__new__(kind)
+    made.__dict__ = attributes()
+    return made
 
 
 def _walk(nodes: Iterable[graphql.Node]) -> Iterator[graphql.Node]:

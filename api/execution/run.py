@@ -118,7 +118,9 @@ class Run:
 
     def known(self, field: Field, sources: list[Any]) -> list[Any] | None:
         """What was awaited for these already, before something unusual was met."""
-        values = self._known.get(field, {})
+        values = self._known.get(field)
+        if not values:
+            return None
         return [values[id(each)] for each in sources] if all(id(each) in values for each in sources) else None
 
     async def _by_slots(self, selection: Selection) -> Any:
