@@ -114,7 +114,7 @@ class Swift:
     def _objects(self, field: Field, values: list[Any]) -> list[Any]:
         try:
             if field.object is not None:
-                return self._made(field.selection(field.object), values) if values else []
+                return self._alike(field.selection(field.object), values) if values else []
             places: dict[GraphQLObjectType, list[int]] = {}
             info = Column(self._run, field, []).info
             for at, value in enumerate(values):
@@ -127,6 +127,14 @@ class Swift:
             for at, made in zip(those, self._made(selection, [values[at] for at in those]), strict=True):
                 done[at] = made
         return done
+
+    def _alike(self, selection: Selection, values: list[Any]) -> list[Any]:
+        """Of an object that stands in many places (the user of a hundred calls) one dictionary is made, for all of them."""
+        distinct = dict(zip(map(id, values), values, strict=True))
+        if len(distinct) == len(values):
+            return self._made(selection, values)
+        made = dict(zip(distinct, self._made(selection, list(distinct.values())), strict=True))
+        return [made[id(each)] for each in values]
 
     def _type_of(self, field: Field, value: Any, info: Any) -> GraphQLObjectType:
         abstract, schema = field.abstract, self._run.schema
