@@ -5,6 +5,7 @@ A change on record commits before the disk has it and is acknowledged after: doc
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -30,14 +31,19 @@ ROLLBACK: Final = "ROLLBACK; SELECT app.assert_clean()"
 COMMIT: Final = f"SELECT 1; {END}"
 APPEND: Final = "SELECT app.audit_append($1::jsonb)"
 
-# The append locks the head of the organization's chain. COMMIT gives that lock back without waiting for the disk; then
-# the message's own commit waits, for all that was committed before it, together with everybody else's. set_config, not
-# SET LOCAL: it must not reach Citus workers, which nobody would then wait for. The events come as hexadecimal digits:
-# nothing in them could end the literal.
-COMMIT_ON_RECORD: Final = (
-    "SELECT app.audit_append(convert_from('\\x{events}', 'UTF8')::jsonb), set_config('synchronous_commit', 'off', true);"
+# A change that is alone in its organization: its COMMIT waits for the disk, with the head of the chain locked.
+COMMIT_ON_RECORD: Final = f"SELECT app.audit_append('{{events}}'); {END}"
+
+# One of several: COMMIT gives the lock back without waiting for the disk; then the message's own commit waits, for all
+# that was committed before it, together with everybody else's. set_config, not SET LOCAL: it must not reach Citus
+# workers, which nobody would then wait for.
+COMMIT_THEN_FLUSH: Final = (
+    "SELECT app.audit_append('{events}'), set_config('synchronous_commit', 'off', true);"
     " COMMIT; SELECT app.assert_clean(), pg_logical_emit_message(true, 'minutebook', '')"
 )
+
+# The changes under way in this process, by organization. It only tells which way is the cheaper one; both are right.
+_under_way: Counter[str] = Counter()
 
 
 class LostCommitError(Exception):
@@ -147,6 +153,8 @@ class Session:
             )
         )
         self._has_begun = True
+        if not self._read_only:
+            _under_way[self.actor.organization_id] += 1
         return connection
 
     async def finish(self, *, failed: bool) -> None:
@@ -170,12 +178,23 @@ class Session:
             connection, self._connection = self._connection, None
         is_undone = failed or failure is not None or running is not None
         if connection is not None:
-            await self._end(connection, is_undone=is_undone, failed=failed)
+            try:
+                await self._end(connection, is_undone=is_undone, failed=failed)
+            finally:
+                self._leave()
         if is_undone and not failed:
             if failure is not None and not self._has_begun:
                 raise failure
             if not self._read_only:
                 raise LostCommitError
+
+    def _leave(self) -> None:
+        """No longer under way."""
+        if self._has_begun and not self._read_only:
+            organization_id = self.actor.organization_id
+            _under_way[organization_id] -= 1
+            if not _under_way[organization_id]:
+                del _under_way[organization_id]
 
     async def _end(self, connection: PoolConnectionProxy, *, is_undone: bool, failed: bool) -> None:
         is_clean = False
@@ -202,7 +221,12 @@ class Session:
 
     async def _commit(self, connection: PoolConnectionProxy) -> None:
         events = self._events
-        sql = COMMIT if events is None else COMMIT_ON_RECORD.format(events=events.encode().hex())
+        sql = COMMIT
+        if events is not None:
+            is_alone = _under_way[self.actor.organization_id] == 1
+            # A quote stands in JSON in strings alone, where it may be escaped: nothing in the events ends the literal.
+            quoted = events.replace("'", "\\u0027")
+            sql = (COMMIT_ON_RECORD if is_alone else COMMIT_THEN_FLUSH).format(events=quoted)
         try:
             await connection.execute(sql, timeout=END_TIMEOUT_S)
         except asyncpg.InFailedSQLTransactionError as error:

@@ -34,8 +34,8 @@ BEGIN
             ('tool_call_payloads', 'true'),
             ('usage_ledger', 'true'),
             ('ai_usage_logs', 'true'),
-            -- the head moves with the chain, and goes with nothing
-            ('audit_heads', $$current_user <> 'app_definer'$$),
+            -- the head moves with the chain, and goes with nothing; as text, for a name is read as 64 numbers each time
+            ('audit_heads', $$current_user::text <> 'app_definer'$$),
             -- completed once
             ('ai_interactions', $$OLD.status <> 'PENDING'$$),
             -- the response comes once, with the completion; the request never changes

@@ -39,8 +39,8 @@ async def house(urls: Any) -> House:
 
 async def append(house: House, count: int) -> list[str]:
     """Global ids of new events."""
-    rows = await house.append(*(happened("made", number=number) for number in range(count)))
-    return [global_id("AuditEvent", str(row["id"])) for row in rows]
+    await house.append(*(happened("made", number=number) for number in range(count)))
+    return [global_id("AuditEvent", str(event["id"])) for event in (await house.events())[-count:]]
 
 
 async def ask(client: Client, event: str, who: str = "audrey") -> Answer:

@@ -3,10 +3,12 @@
 In full: `python -m pytest -p tests.full --full tests/changes/test_killed_backend.py`.
 """
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from db import session as sessions
 from tests.changes.house import House
 from tests.changes.interrupted import KINDS, Round, Rounds, walk
 from tests.changes.wire import Link, Moment, wire_to
@@ -14,16 +16,30 @@ from tests.client import client_of
 from tests.databases import superuser
 from tests.full import is_full
 from tests.security.conftest import UNLIMITED
+from tests.security.people import NORTH, uid
 
-ENTIRELY = ("createConversation", "session")
+ENTIRELY = ("createConversation", "session", 0)
 
 
 @pytest.mark.parametrize(
-    ("field", "pooler"), [*((field, "session") for field in KINDS), ("submitFeedback", "transaction")]
+    ("field", "pooler", "others"),
+    [
+        *((field, "session", 0) for field in KINDS),
+        ("submitFeedback", "transaction", 0),
+        ("submitFeedback", "session", 1),
+    ],
 )
 async def test_a_backend_ended_anywhere_in_a_change_leaves_all_of_it_or_nothing(
-    house: House, tmp_path: Path, pytestconfig: pytest.Config, field: str, pooler: str
+    house: House,
+    tmp_path: Path,
+    pytestconfig: pytest.Config,
+    monkeypatch: pytest.MonkeyPatch,
+    field: str,
+    pooler: str,
+    others: int,
 ) -> None:
+    # As if so many other changes of the organization were always under way: it decides how this one commits.
+    monkeypatch.setattr(sessions, "_under_way", Counter({uid(NORTH): others}))
     async with (
         wire_to(house.urls) as wire,
         client_of(wire.urls, tmp_path, POOLER=pooler, **UNLIMITED) as client,
@@ -38,4 +54,4 @@ async def test_a_backend_ended_anywhere_in_a_change_leaves_all_of_it_or_nothing(
 
         rounds = Rounds(KINDS[field], house, wire, client, warm=client)
         await rounds.undisturbed()
-        await walk(play, Moment, is_whole=(field, pooler) == ENTIRELY or is_full(pytestconfig))
+        await walk(play, Moment, is_whole=(field, pooler, others) == ENTIRELY or is_full(pytestconfig))

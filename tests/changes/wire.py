@@ -22,7 +22,7 @@ PORT: Final = 5432  # names the socket; nothing listens on a network
 _QUERY, _SYNC, _FLUSH, _SASL = b"Q", b"S", b"H", b"p"
 _ENDS_FLIGHT: Final = (_QUERY, _SYNC, _FLUSH, _SASL)
 # The message that completes PostgreSQL's answer: ReadyForQuery, or after a Flush what a Describe is told.
-_EVENTS: Final = re.compile(r"\\x[0-9a-f]+")
+_EVENTS: Final = re.compile(r"'\[[^']*\]'")
 _COMPLETES: Final = {_FLUSH: b"TnE", _SASL: b"RE"}
 
 

@@ -47,9 +47,11 @@ class House:
         finally:
             await connection.close()
 
-    async def append(self, *events: dict[str, Any], role: str = "app_member") -> list[Any]:
+    async def append(self, *events: dict[str, Any], role: str = "app_member") -> int | None:
+        """The seq of the last of these events."""
         async with self.acting(role) as connection:
-            return list(await connection.fetch("SELECT * FROM app.audit_append($1::jsonb)", json.dumps(events)))
+            seq: int | None = await connection.fetchval("SELECT app.audit_append($1::jsonb)", json.dumps(events))
+            return seq
 
     async def verify(self, first: int | None = None, last: int | None = None, role: str = "app_auditor") -> Any:
         async with self.acting(role) as connection:

@@ -14,6 +14,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from db.types import ActorRole
 from tests.db.audit_house import House, found, happened
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -185,7 +186,90 @@ async def test_an_append_that_is_rolled_back_leaves_no_gap(house: House) -> None
         await undone.start()
         await connection.execute("SELECT app.audit_append($1::jsonb)", lost)
         await undone.rollback()
-    assert [row["seq"] for row in await house.append(happened("next"), happened("last"))] == [2, 3]
+    assert await house.append(happened("next"), happened("last")) == 3
+    assert [event["seq"] for event in await house.events()] == [1, 2, 3]
+
+
+async def test_an_append_of_nothing_appends_nothing(house: House) -> None:
+    assert await house.append() is None
+    assert await house.events() == []
+
+
+@pytest.mark.parametrize("events", ["{}", '"x"', "null", None])
+async def test_what_is_no_array_of_events_is_refused(house: House, events: str | None) -> None:
+    async with house.acting("app_member") as connection:
+        with pytest.raises(asyncpg.InvalidParameterValueError):
+            await connection.execute("SELECT app.audit_append($1::jsonb)", events)
+
+
+@pytest.mark.parametrize(
+    "action",
+    ["made", "thing.", ".made", "Thing.made", "thing made", "thing.made1", "thing.made\n", "a." + "x" * 99, ""],
+)
+async def test_what_is_no_dotted_verb_of_a_hundred_characters_is_no_action(house: House, action: str) -> None:
+    with pytest.raises(asyncpg.CheckViolationError):
+        await house.append(happened("made"), {"action": action})
+    assert await house.events() == []
+    await house.append({"action": "a." + "x" * 98})
+
+
+async def test_an_event_without_an_action_is_refused(house: House) -> None:
+    with pytest.raises(asyncpg.NotNullViolationError):
+        await house.append({"target_type": "Thing"})
+
+
+async def test_the_operator_may_name_every_role_of_an_actor_and_no_other(house: House) -> None:
+    for role in ActorRole:
+        await house.append(happened("made") | {"actor_role": role.value}, role="none")
+    assert [event["actor_role"] for event in await house.events()] == list(ActorRole)
+    for other in ("Member", "OWNER", ""):
+        with pytest.raises(asyncpg.CheckViolationError):
+            await house.append(happened("made") | {"actor_role": other}, role="none")
+
+
+@pytest.mark.parametrize("role", ["app_member", "app_observer", "app_admin", "app_auditor", "app_service"])
+async def test_an_event_says_in_which_role_its_actor_acted(house: House, role: str) -> None:
+    await house.append(happened("made"), role=role)
+    [event] = await house.events()
+    assert event["actor_role"] == role.removeprefix("app_").upper()
+
+
+async def test_what_an_operators_event_does_not_say_is_not_taken_from_the_one_before(house: House) -> None:
+    given = {"actor_id": str(uuid.uuid4()), "actor_role": "ADMIN", "request_id": "req-9", "id": str(uuid.uuid4())}
+    await house.append(happened("imported") | given, happened("own"), role="none")
+    _, own = await house.events()
+    assert (str(own["actor_id"]), own["actor_role"], own["request_id"]) == (house.user, "OPERATOR", "req-1")
+    assert str(own["id"]) != given["id"]
+
+
+async def test_details_are_kept_as_json_whatever_they_are(house: House) -> None:
+    kept = ["null", {"a": [1, "ä'\\"]}, [], 0, False, ""]
+    await house.append(*({"action": "thing.made", "details": each} for each in (*kept, None)))
+    payloads = [event["payload"] for event in await house.events()]
+    assert [None if each is None else json.loads(each) for each in payloads] == [*kept, None]
+    assert payloads[-1] is None
+    assert independent_head(await house.events())[0] == len(kept) + 1
+
+
+@pytest.mark.parametrize("at", ["1970-01-01T00:00:00Z", "1969-12-31T23:59:59.999999Z", "1999-03-28T02:30:00.000001Z",
+                                "2024-02-29T12:00:00.123456Z", "9999-12-31T23:59:59.999999Z"])  # fmt: skip
+async def test_a_time_is_hashed_in_microseconds_since_1970_wherever_the_server_stands(house: House, at: str) -> None:
+    async with house.acting("none") as connection:
+        await connection.execute("SET LOCAL timezone = 'America/St_Johns'")
+        events = json.dumps([happened("imported") | {"occurred_at": at}])
+        await connection.execute("SELECT app.audit_append($1::jsonb)", events)
+    assert independent_head(await house.events())[0] == 1
+
+
+async def test_only_the_digests_of_what_is_there_are_hashed(house: House) -> None:
+    await house.append({"action": "thing.bare"})
+    async with house.acting("app_service") as connection:
+        await connection.execute("SET LOCAL app.request_id = ''; SET LOCAL app.actor_id = ''")
+        await connection.execute("SELECT app.audit_append($1::jsonb)", json.dumps([{"action": "thing.bare"}]))
+    _, bare = await house.events()
+    absent = ("actor_id", "target_type", "target_id", "target_digest", "request_id")
+    assert {bare[name] for name in absent} == {None}
+    assert independent_head(await house.events())[0] == 2
 
 
 async def test_appending_without_a_context_is_refused(house: House) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from typing import Any
@@ -27,6 +28,11 @@ BACKEND = "SELECT pg_backend_pid() AS pid"
 EVENT = '[{"action": "house.changed", "details": {"text": "\'; DROP TABLE x; --"}}]'
 MEMBER, STRANGER = person(0, Role.MEMBER), person(1, Role.MEMBER)
 SERVICE = person(0, Role.SERVICE)
+
+
+def beside_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if another change of the same organization were always under way."""
+    monkeypatch.setattr(sessions, "_under_way", Counter({MEMBER.organization_id: 1}))
 
 
 @pytest.fixture
@@ -141,12 +147,17 @@ async def test_a_swallowed_error_of_a_change_is_a_lost_commit(urls: Urls, pools:
     assert await whole(pools.api)
 
 
-@pytest.mark.parametrize("end", ["plain", "on record"])
-async def test_a_commit_that_would_be_a_rollback_is_a_lost_commit(pools: Pools, end: str) -> None:
+@pytest.mark.parametrize("end", ["plain", "on record, alone", "on record, beside another"])
+async def test_a_commit_that_would_be_a_rollback_is_a_lost_commit(
+    urls: Urls, pools: Pools, end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if end == "on record, beside another":
+        beside_another(monkeypatch)
+
     async def work() -> None:
         async with act_as(pools, MEMBER, read_only=False) as session:
             await session.fetch_text(BACKEND)
-            if end == "on record":
+            if end != "plain":
                 await session.commit_with(EVENT)
             assert session._connection is not None
             with suppress(asyncpg.DivisionByZeroError):
@@ -154,6 +165,8 @@ async def test_a_commit_that_would_be_a_rollback_is_a_lost_commit(pools: Pools, 
 
     with pytest.raises(LostCommitError):
         await work()
+    async with superuser(urls) as connection:
+        assert await connection.fetchval("SELECT count(*) FROM app.audit_events") == 0
     assert await whole(pools.api)
 
 
@@ -249,7 +262,12 @@ async def test_a_forgotten_statement_is_stopped_and_takes_no_other_connection(
     assert await whole(pools.api)
 
 
-async def test_a_change_on_record_is_on_the_disk_before_it_is_acknowledged(urls: Urls, pools: Pools) -> None:
+@pytest.mark.parametrize("others", [0, 1])
+async def test_a_change_on_record_is_on_the_disk_before_it_is_acknowledged(
+    urls: Urls, pools: Pools, others: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if others:
+        beside_another(monkeypatch)
     async with superuser(urls) as connection:
         await connection.execute("SET synchronous_commit = on; CHECKPOINT")
         for role in ("minutebook_api", "minutebook_ingest"):  # the tests' own server would wait for nobody
@@ -262,7 +280,77 @@ async def test_a_change_on_record_is_on_the_disk_before_it_is_acknowledged(urls:
                 [before] = await session.fetch_text("SELECT pg_current_wal_insert_lsn()::text")
                 await session.commit_with(EVENT)
             assert await connection.fetchval("SELECT pg_current_wal_flush_lsn() > $1::text::pg_lsn", before[0])
-        assert await connection.fetchval("SELECT count(*) FROM app.audit_events") == 3
+        texts = await connection.fetch("SELECT convert_from(payload, 'UTF8')::jsonb ->> 'text' FROM app.audit_payloads")
+        assert [row[0] for row in texts] == ["'; DROP TABLE x; --"] * 3
+
+
+async def test_a_change_waits_for_the_disk_with_the_chain_locked_only_where_no_other_of_its_organization_is_under_way(
+    urls: Urls,
+) -> None:
+    await plant(urls, 2)
+    pools = await open_pools(urls, api_size=3, ingest_size=1)
+
+    async def ends(actor: Actor) -> str:
+        """How the message ends a change of this actor's."""
+        seen: list[str] = []
+        async with act_as(pools, actor, read_only=False) as session:
+            await session.fetch_text(BACKEND)
+            await session.commit_with(EVENT)
+            assert session._connection is not None
+            session._connection.add_query_logger(lambda record: seen.append(record.query))
+        [message] = seen
+        return "then flush" if message.endswith("pg_logical_emit_message(true, 'minutebook', '')") else "plainly"
+
+    try:
+        assert await ends(MEMBER) == "plainly"
+        async with act_as(pools, STRANGER, read_only=False) as stranger, act_as(pools, MEMBER) as reader:
+            await stranger.fetch_text(BACKEND)
+            await reader.fetch_text(BACKEND)
+            assert await ends(MEMBER) == "plainly"
+        with suppress(ZeroDivisionError):
+            async with act_as(pools, person(0, Role.ADMIN), read_only=False) as other:
+                await other.fetch_text(BACKEND)
+                assert await ends(MEMBER) == "then flush"
+                raise ZeroDivisionError
+        assert await ends(MEMBER) == "plainly"
+        assert not sessions._under_way
+    finally:
+        await pools.close()
+
+
+async def test_what_is_under_way_is_forgotten_however_it_ends(urls: Urls, pools: Pools) -> None:
+    async def cut_off() -> None:
+        async with act_as(pools, MEMBER, read_only=False) as session:
+            await session.fetch_text("SELECT pg_sleep(3)")
+
+    async def killed() -> None:
+        async with act_as(pools, MEMBER, read_only=False) as session:
+            [row] = await session.fetch_text(BACKEND)
+            async with superuser(urls) as connection:
+                await connection.execute("SELECT pg_terminate_backend($1, 2000)", row["pid"])
+
+    async def never_begun() -> None:
+        async with (
+            pools.api.acquire(),
+            act_as(pools, MEMBER, read_only=False, limits=Limits(acquire_s=0.05)) as session,
+        ):
+            await session.fetch_text(BACKEND)
+
+    async def refused() -> None:
+        async with act_as(pools, MEMBER, read_only=False) as session:
+            await session.commit_with('[{"action": "no action at all"}]')
+
+    async def nothing() -> None:
+        async with act_as(pools, MEMBER, read_only=False):
+            pass
+
+    for end in (cut_off, killed, never_begun, refused, nothing):
+        task = asyncio.ensure_future(end())
+        await asyncio.wait([task], timeout=0.3)
+        task.cancel()
+        await asyncio.wait([task])
+        assert not sessions._under_way, end.__name__
+    assert await whole(pools.api)
 
 
 async def test_what_cannot_be_put_on_record_is_undone_and_the_connection_goes_on(urls: Urls, pools: Pools) -> None:
