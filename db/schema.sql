@@ -1440,7 +1440,9 @@ CREATE TABLE app.audit_heads (
     hash bytea NOT NULL,
     pruned_seq bigint DEFAULT 0 NOT NULL,
     pruned_hash bytea,
-    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT ck_audit_heads_digests CHECK (((octet_length(hash) = 32) AND (octet_length(pruned_hash) = 32))),
+    CONSTRAINT ck_audit_heads_pruned_seq CHECK (((pruned_seq >= 0) AND (pruned_seq <= seq)))
 )
 WITH (fillfactor='50');
 
@@ -1994,6 +1996,11 @@ ALTER TABLE ONLY app.ai_tools
 ALTER TABLE ONLY app.audit_checkpoints
     ADD CONSTRAINT uq_audit_checkpoints_tree_size UNIQUE (organization_id, tree_size);
 
+-- Name: audit_events uq_audit_events_prev_hash; Type: CONSTRAINT; Schema: app; Owner: minutebook_owner
+
+ALTER TABLE ONLY app.audit_events
+    ADD CONSTRAINT uq_audit_events_prev_hash UNIQUE (organization_id, prev_hash);
+
 -- Name: audit_events uq_audit_events_seq; Type: CONSTRAINT; Schema: app; Owner: minutebook_owner
 
 ALTER TABLE ONLY app.audit_events
@@ -2128,6 +2135,10 @@ CREATE INDEX ix_ai_insights_project_id_created_at_id ON app.ai_insights USING bt
 -- Name: ix_ai_insights_project_id_severity_rank_id; Type: INDEX; Schema: app; Owner: minutebook_owner
 
 CREATE INDEX ix_ai_insights_project_id_severity_rank_id ON app.ai_insights USING btree (organization_id, project_id, severity_rank DESC, id DESC) WHERE (project_id IS NOT NULL);
+
+-- Name: ix_ai_insights_severity_insight_type; Type: INDEX; Schema: app; Owner: minutebook_owner
+
+CREATE INDEX ix_ai_insights_severity_insight_type ON app.ai_insights USING btree (organization_id, severity, insight_type) INCLUDE (expires_at, project_id) WHERE (NOT is_dismissed);
 
 -- Name: ix_ai_insights_severity_rank_id; Type: INDEX; Schema: app; Owner: minutebook_owner
 

@@ -1,12 +1,13 @@
 """Insights: what the assistant noticed on its own. Everybody in the organization sees them, members dismiss them."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import Annotated, Any
 
 import strawberry
 from sqlalchemy import DateTime as SqlDateTime
-from sqlalchemy import Select, any_, bindparam, cast, func, literal, null, or_, select, union_all
+from sqlalchemy import Select, any_, bindparam, cast, func, null, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from api.connection import After, Before, Connection, Count, First, Last, Listing, Order, Page
@@ -15,7 +16,7 @@ from api.entities import project
 from api.entities import user as users
 from api.entities.references import Project, User
 from api.enums import SortDirection, described
-from api.filters import DateTimeFilter, Where, present
+from api.filters import DateTimeFilter, Where, plain, present
 from api.loader import Batch
 from api.loaders import to_one
 from api.node import Joined, Node, Source
@@ -117,8 +118,8 @@ class InsightOrder:
     direction: SortDirection = strawberry.field(description="The direction.")
 
 
-def where_of(given: InsightFilter | None, *, without: str = "") -> Where:
-    """The clauses of a filter, leaving out the dimension `without`; dismissed and expired are hidden by default."""
+def where_of(given: InsightFilter | None, *, without: tuple[str, ...] = ()) -> Where:
+    """The clauses of a filter, leaving out the dimensions `without`; dismissed and expired are hidden by default."""
     where = Where()
     is_dismissed = present(given.dismissed) if given and given.dismissed is not strawberry.UNSET else False
     if not given or given.dismissed is not None:
@@ -131,9 +132,9 @@ def where_of(given: InsightFilter | None, *, without: str = "") -> Where:
     if given:
         where.identified(T.c.project_id, "projectId", present(given.project_id), "Project")
         where.during(T.c.created_at, "createdAt", given.created_at)
-        if without != "severity":
+        if "severity" not in without:
             where.one_of(T.c.severity, "severity", present(given.severity))
-        if without != "type":
+        if "type" not in without:
             where.one_of(T.c.insight_type, "type", present(given.type))
     return where
 
@@ -154,48 +155,55 @@ OrderArgument = Annotated[
 
 
 def _facets(context: Context, given: InsightFilter | None) -> Batch:
-    """Facets of many parents (None at the root) in one statement: both dimensions, one UNION ALL."""
-    by_severity, by_type = (where_of(given, without=name) for name in ("severity", "type"))
+    """Facets of many parents (None at the root): one look at the list without both dimensions, counted by both at once."""
+    where = where_of(given, without=("severity", "type"))
 
-    def dimension(column: Any, name: str, where: Where, *, is_nested: bool) -> Select[Any]:
+    def build(*, is_nested: bool) -> Select[Any]:
         parent = T.c.project_id if is_nested else cast(null(), T.c.project_id.type)
-        counts = select(parent.label("parent"), literal(name).label("dimension"), column.label("value"), func.count())
+        keys = (*((parent,) if is_nested else ()), T.c.severity, T.c.insight_type)
         tests = [mirror.where(context.actor.role, T), *(clause() for clause in where.clauses)]
         if is_nested:
             tests.append(T.c.project_id == any_(bindparam("parents", type_=ARRAY(T.c.project_id.type))))
-        counts = counts.where(*tests)
-        return counts.group_by(parent, column) if is_nested else counts.group_by(column)
+        counts = select(parent.label("parent"), T.c.severity, T.c.insight_type, func.count().label("count"))
+        return counts.where(*tests).group_by(*keys)
 
     async def load(parents: list[str | None]) -> list[InsightFacets]:
         is_nested = parents != [None]
-
-        def build() -> Any:
-            return union_all(
-                dimension(T.c.severity, "severity", by_severity, is_nested=is_nested),
-                dimension(T.c.insight_type, "type", by_type, is_nested=is_nested),
-            )
-
-        values = by_severity.values | by_type.values | ({"parents": parents} if is_nested else {})
-        rows = await context.session.fetch(("facets", is_nested, by_severity.shape, by_type.shape), build, **values)
-        counts = {(row[0], row[1], row[2]): row[3] for row in rows}
-        return [_facets_of(counts, parent) for parent in parents]
+        values = where.values | ({"parents": parents} if is_nested else {})
+        rows = await context.session.fetch(
+            ("facets", is_nested, where.shape), lambda: build(is_nested=is_nested), **values
+        )
+        groups: dict[str | None, list[Any]] = {}
+        for row in rows:
+            groups.setdefault(row["parent"], []).append(row)
+        return [_facets_of(groups.get(parent, ()), given) for parent in parents]
 
     return load
 
 
-def _facets_of(counts: dict[tuple[str | None, str, str], int], parent: str | None) -> InsightFacets:
+def _facets_of(rows: Iterable[Any], given: InsightFilter | None) -> InsightFacets:
+    """Each dimension's counts: narrowed by the other one, not by itself."""
+    severities, types = (_chosen(each) for each in ((given.severity, given.type) if given else (None, None)))
+    by_severity, by_type = Counter[str](), Counter[str]()
+    for _, severity, type_, count in rows:
+        if types is None or type_ in types:
+            by_severity[severity] += count
+        if severities is None or severity in severities:
+            by_type[type_] += count
     return InsightFacets(
         by_severity=[
-            SeverityCount(severity=each, count=counts[key])
+            SeverityCount(severity=each, count=by_severity[each.value])
             for each in reversed(Severity)
-            if (key := (parent, "severity", each.value)) in counts
+            if each.value in by_severity
         ],
         by_type=[
-            InsightTypeCount(type=each, count=counts[key])
-            for each in InsightType
-            if (key := (parent, "type", each.value)) in counts
+            InsightTypeCount(type=each, count=by_type[each.value]) for each in InsightType if each.value in by_type
         ],
     )
+
+
+def _chosen(values: Any) -> set[object] | None:
+    return None if present(values) is None else {plain(each) for each in values}
 
 
 def _with_facets(

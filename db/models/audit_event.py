@@ -26,6 +26,8 @@ class AuditHead(Base):
 
     __table_args__ = (
         of_organization(),
+        sha256("hash", "pruned_hash"),
+        CheckConstraint("pruned_seq BETWEEN 0 AND seq", name="pruned_seq"),
         {"postgresql_with": {"fillfactor": 50}},
     )
 
@@ -50,8 +52,9 @@ class AuditEvent(Base):
     hash: Mapped[bytes]
 
     __table_args__ = (
-        # Two events cannot have one number, so a chain cannot fork.
         UniqueConstraint("organization_id", "seq"),
+        # A chain that forked would have two events after one.
+        UniqueConstraint("organization_id", "prev_hash"),
     )
 
 

@@ -44,7 +44,7 @@ class Insight(Base):
     )
 
 
-I = Insight  # noqa: E741 - the table's initial, for eight lines
+I = Insight  # noqa: E741 - the table's initial, for these lines
 _of_a_project = I.project_id.is_not(None)
 
 Index(None, I.organization_id, I.created_at.desc(), I.id.desc())
@@ -52,3 +52,12 @@ Index(None, I.organization_id, I.severity_rank.desc(), I.id.desc())
 Index(None, I.organization_id, I.project_id, I.created_at.desc(), I.id.desc(), postgresql_where=_of_a_project)
 Index(None, I.organization_id, I.project_id, I.severity_rank.desc(), I.id.desc(), postgresql_where=_of_a_project)
 Index(None, I.organization_id, I.dismissed_by, postgresql_where=I.dismissed_by.is_not(None))
+# Counts of what is open, by severity and type, without a look at the rows.
+Index(
+    None,
+    I.organization_id,
+    I.severity,
+    I.insight_type,
+    postgresql_include=["expires_at", "project_id"],
+    postgresql_where=~I.is_dismissed,
+)

@@ -11,12 +11,10 @@ branch_labels = None
 depends_on = None
 
 UPGRADE = """
-ALTER TABLE app.audit_heads DROP CONSTRAINT ck_audit_heads_digests, DROP CONSTRAINT ck_audit_heads_pruned_seq;
 ALTER TABLE app.audit_events
     DROP CONSTRAINT ck_audit_events_actor_role,
     DROP CONSTRAINT ck_audit_events_seq,
-    DROP CONSTRAINT ck_audit_events_action,
-    DROP CONSTRAINT uq_audit_events_prev_hash;
+    DROP CONSTRAINT ck_audit_events_action;
 ALTER TABLE app.audit_payloads DROP CONSTRAINT ck_audit_payloads_erasable;
 
 CREATE OR REPLACE TRIGGER refuse_update BEFORE UPDATE ON app.audit_heads FOR EACH ROW
@@ -25,14 +23,10 @@ ALTER TABLE app.audit_heads ENABLE ALWAYS TRIGGER refuse_update;
 """
 
 DOWNGRADE = """
-ALTER TABLE app.audit_heads
-    ADD CONSTRAINT ck_audit_heads_digests CHECK (octet_length(hash) = 32 AND octet_length(pruned_hash) = 32),
-    ADD CONSTRAINT ck_audit_heads_pruned_seq CHECK (pruned_seq BETWEEN 0 AND seq);
 ALTER TABLE app.audit_events
     ADD CONSTRAINT ck_audit_events_actor_role CHECK (actor_role IN ('MEMBER', 'OBSERVER', 'ADMIN', 'AUDITOR', 'SERVICE', 'OPERATOR')),
     ADD CONSTRAINT ck_audit_events_seq CHECK (seq >= 1),
-    ADD CONSTRAINT ck_audit_events_action CHECK (action ~ '^(?=.{1,100}$)[a-z_]+([.][a-z_]+)+$'),
-    ADD CONSTRAINT uq_audit_events_prev_hash UNIQUE (organization_id, prev_hash);
+    ADD CONSTRAINT ck_audit_events_action CHECK (action ~ '^(?=.{1,100}$)[a-z_]+([.][a-z_]+)+$');
 ALTER TABLE app.audit_payloads
     ADD CONSTRAINT ck_audit_payloads_erasable CHECK ((payload IS NULL) = (redacted_at IS NOT NULL) AND (salt IS NULL) = (redacted_at IS NOT NULL));
 

@@ -3,8 +3,6 @@
 FROM app.ai_insights 
 WHERE app.ai_insights.organization_id = $1::UUID AND NOT app.ai_insights.is_dismissed AND (app.ai_insights.expires_at IS NULL OR app.ai_insights.expires_at > $2::TIMESTAMP WITH TIME ZONE) AND app.ai_insights.project_id = $3::UUID AND app.ai_insights.severity = ANY ($4::TEXT[]) ORDER BY app.ai_insights.created_at DESC, app.ai_insights.id DESC 
  LIMIT $5::INTEGER;
-/* app_member */ SELECT CAST(NULL AS UUID) AS parent, $1::VARCHAR AS dimension, app.ai_insights.severity AS value, count(*) AS count_1 
+/* app_member */ SELECT CAST(NULL AS UUID) AS parent, app.ai_insights.severity, app.ai_insights.insight_type, count(*) AS count 
 FROM app.ai_insights 
-WHERE app.ai_insights.organization_id = $2::UUID AND NOT app.ai_insights.is_dismissed AND (app.ai_insights.expires_at IS NULL OR app.ai_insights.expires_at > $3::TIMESTAMP WITH TIME ZONE) AND app.ai_insights.project_id = $4::UUID GROUP BY app.ai_insights.severity UNION ALL SELECT CAST(NULL AS UUID) AS parent, $5::VARCHAR AS dimension, app.ai_insights.insight_type AS value, count(*) AS count_2 
-FROM app.ai_insights 
-WHERE app.ai_insights.organization_id = $2::UUID AND NOT app.ai_insights.is_dismissed AND (app.ai_insights.expires_at IS NULL OR app.ai_insights.expires_at > $3::TIMESTAMP WITH TIME ZONE) AND app.ai_insights.project_id = $4::UUID AND app.ai_insights.severity = ANY ($6::TEXT[]) GROUP BY app.ai_insights.insight_type;
+WHERE app.ai_insights.organization_id = $1::UUID AND NOT app.ai_insights.is_dismissed AND (app.ai_insights.expires_at IS NULL OR app.ai_insights.expires_at > $2::TIMESTAMP WITH TIME ZONE) AND app.ai_insights.project_id = $3::UUID GROUP BY app.ai_insights.severity, app.ai_insights.insight_type;
