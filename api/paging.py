@@ -24,7 +24,6 @@ from sqlalchemy import (
     true,
     tuple_,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
 
 from api import cursor
 from api.connection import (
@@ -47,7 +46,7 @@ from api.context import Context, Info
 from api.errors import ForbiddenError
 from api.execution import batched
 from api.filters import Where
-from api.loaders import created_bounds
+from api.loaders import created_bounds, uuids
 from api.node import Along, Node, Source
 from api.selection import selected, selects
 
@@ -249,19 +248,14 @@ def _children(
             # What hangs on a row is not older than the row: its id says which months need not be looked into.
             bounds = created_bounds(parents) if pager.listing.source.is_partitioned else None
             values = pager.values | ({"parents_from": bounds[0]} if bounds else {})
-            if len(parents) == 1:
-                values["parent"], build = parents[0], _of_one
-            else:
-                values["parents"], build = parents, _lateral
             rows = await session.fetch(
-                ("children", build, bounds is None, *shape), lambda: build(pager, by, is_bounded=bool(bounds)), **values
+                ("children", bounds is None, *shape),
+                lambda: _lateral(pager, by, is_bounded=bool(bounds)),
+                **values,
+                parents=parents,
             )
-            nodes = pager.listing.source.build_all(rows)
-            if build is _of_one:
-                groups[1] = nodes
-            else:
-                for row, node in zip(rows, nodes, strict=True):
-                    groups[row[0]].append(node)
+            for row, node in zip(rows, pager.listing.source.build_all(rows), strict=True):
+                groups[row[0]].append(node)
         return [
             pager.page_of(groups[at], kind, lambda parent=parent: counts.load(parent))  # type: ignore[misc]
             for at, parent in enumerate(parents, start=1)
@@ -271,23 +265,17 @@ def _children(
 
 
 def _parents() -> Any:
-    keys = func.unnest(bindparam("parents", type_=ARRAY(Uuid(as_uuid=False))))
+    keys = func.unnest(uuids("parents"))
     return keys.table_valued(column("id", Uuid(as_uuid=False)), with_ordinality="at").render_derived(name="parent")
-
-
-def _of_one(pager: Pager[Any], by: ColumnElement[Any], *, is_bounded: bool) -> Select[Any]:
-    """Of one parent there is a simpler plan, and one for any parent."""
-    return pager.select(by == bindparam("parent", type_=by.type), *_not_older(pager, is_bounded=is_bounded))
-
-
-def _not_older(pager: Pager[Any], *, is_bounded: bool) -> list[ColumnElement[bool]]:
-    created_at = pager.listing.source.table.c.created_at if is_bounded else None
-    return [] if created_at is None else [created_at >= bindparam("parents_from", type_=created_at.type)]
 
 
 def _lateral(pager: Pager[Any], by: ColumnElement[Any], *, is_bounded: bool) -> Select[Any]:
     parent = _parents()
-    page = pager.select(by == parent.c.id, *_not_older(pager, is_bounded=is_bounded)).lateral("page")
+    tests = [by == parent.c.id]
+    if is_bounded:
+        created_at = pager.listing.source.table.c.created_at
+        tests.append(created_at >= bindparam("parents_from", type_=created_at.type))
+    page = pager.select(*tests).lateral("page")
     is_descending = pager.order.is_descending != pager.page.is_backward
     keys = [page.c[pager.order.attribute], page.c["database_id"]]
     order = (key.desc() if is_descending else key for key in keys)
