@@ -4,12 +4,10 @@ A plan follows graphql-core's own collection of fields. It keeps no value of a c
 arguments only literals, made anew where a resolver could change them.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import date
 from enum import Enum
-from functools import cached_property, partial
+from functools import cached_property
 from operator import attrgetter
 from typing import Any, Final, cast
 
@@ -27,15 +25,14 @@ from graphql.execution.values import VariableValues
 from graphql.pyutils import Path
 from strawberry.types.arguments import convert_arguments
 from strawberry.types.field import StrawberryField
-from strawberry.types.unset import UnsetType
 
+from api.execution.arguments import copier
 from api.execution.complete import Leaf
 
 SWITCHES: Final = frozenset({"skip", "include"})
 NOT_TAKEN: Final = frozenset({"defer", "stream", "experimental_disableErrorPropagation"})
 INTROSPECTION: Final = frozenset({"__schema", "__type"})
 VARIANTS: Final = 16
-_LASTING: Final = (str, int, float, bool, date, Enum, UnsetType, type(None))
 
 
 class How(Enum):
@@ -140,7 +137,7 @@ class Field:
 
     __slots__ = (
         "_anew", "_document", "_has_variables", "_selections", "_switches", "abstract", "call", "definition",
-        "details", "how", "info_name", "is_plain", "is_sync", "key", "lasting", "leaf", "name", "nodes", "non_null", "object", "origin", "own", "parent",
+        "details", "how", "info_name", "is_sync", "key", "lasting", "leaf", "name", "nodes", "non_null", "object", "origin", "own", "parent",
         "path",
     )  # fmt: skip
 
@@ -162,7 +159,7 @@ class Field:
         self._anew: Callable[[], Any] | None = None
         self._selections: dict[str, Selection] = {}
         self.lasting: dict[Any, Any] = {}
-        self._has_variables = any(isinstance(each, VariableNode) for each in _walk(self.nodes[0].arguments or ()))
+        self._has_variables = any(isinstance(each, VariableNode) for each in walk(self.nodes[0].arguments or ()))
         self._complete()
         self._resolve()
 
@@ -179,7 +176,6 @@ class Field:
         self.leaf = Leaf(type_) if graphql.is_leaf_type(type_) else None
         self.abstract: graphql.GraphQLAbstractType | None = type_ if graphql.is_abstract_type(type_) else None
         self.object: GraphQLObjectType | None = None if self.leaf or self.abstract else type_
-        self.is_plain = self.leaf is not None and len(non_null) == 1
 
     def _resolve(self) -> None:
         own: StrawberryField | None = self.definition.extensions.get("strawberry-definition")
@@ -228,7 +224,7 @@ class Field:
             converter = _strawberry(self._document.schema).schema_converter
             values = convert_arguments(values, own.arguments, converter.scalar_registry, converter.config, info)
         if not self._has_variables:
-            self._anew = _copier(values)
+            self._anew = copier(values)
         return values
 
 
@@ -263,34 +259,7 @@ def _called(own: StrawberryField) -> Callable[..., Any]:
     return call
 
 
-def _copier(value: Any) -> Callable[[], Any] | None:
-    """What makes a value again, so that no resolver can change another's; None where that is not known."""
-    if isinstance(value, _LASTING):
-        return lambda: value
-    is_input = hasattr(type(value), "__strawberry_definition__")
-    parts = vars(value) if is_input else value
-    if isinstance(parts, list):
-        items = [_copier(each) for each in parts]
-        return None if None in items else lambda: [each() for each in items]  # type: ignore[misc]
-    if not isinstance(parts, dict) or not (is_input or type(value) is dict):
-        return None
-    if all(isinstance(each, _LASTING) for each in parts.values()):
-        copy: Callable[[], dict[str, Any]] = parts.copy
-    else:
-        entries = {name: _copier(each) for name, each in parts.items()}
-        if None in entries.values():
-            return None
-        copy = lambda: {name: each() for name, each in entries.items()}  # type: ignore[misc] # noqa: E731
-    return partial(_input, type(value), copy) if is_input else copy
-
-
-def _input(kind: type, attributes: Callable[[], dict[str, Any]]) -> Any:
-    made: Any = object.__new__(kind)
-    made.__dict__ = attributes()
-    return made
-
-
-def _walk(nodes: Iterable[graphql.Node]) -> Iterator[graphql.Node]:
+def walk(nodes: Iterable[graphql.Node]) -> Iterator[graphql.Node]:
     waiting = list(nodes)
     while waiting:
         node = waiting.pop()
@@ -302,52 +271,3 @@ def _walk(nodes: Iterable[graphql.Node]) -> Iterator[graphql.Node]:
                 for each in (child if isinstance(child, list | tuple) else (child,))
                 if isinstance(each, graphql.Node)
             )
-
-
-class Plans:
-    """Every operation that was seen, by its document's digest, while there is room for their tokens."""
-
-    def __init__(self, schema: GraphQLSchema, cached_tokens: int) -> None:
-        self._schema = schema
-        self._cached_tokens = cached_tokens
-        self._kept: OrderedDict[tuple[str, str | None], tuple[Document, int]] = OrderedDict()
-        self._weight = 0
-
-    def document(self, ast: graphql.DocumentNode, digest: str, operation: OperationDefinitionNode) -> Document:
-        key = (digest, operation.name.value if operation.name else None)
-        known = self._kept.get(key)
-        if known is not None:
-            self._kept.move_to_end(key)
-            return known[0]
-        made, weight = self._make(ast, operation), max(ast.token_count or 0, 1)
-        self._kept[key] = made, weight
-        self._weight += weight
-        while self._weight > self._cached_tokens and len(self._kept) > 1:
-            self._weight -= self._kept.popitem(last=False)[1][1]
-        return made
-
-    def _make(self, ast: graphql.DocumentNode, operation: OperationDefinitionNode) -> Document:
-        definitions = {
-            each.name.value: each for each in ast.definitions if isinstance(each, graphql.FragmentDefinitionNode)
-        }
-        directives = {
-            each
-            for node in _walk([operation, *definitions.values()])
-            for each in getattr(node, "directives", None) or ()
-        }
-        names = {each.name.value for each in directives}
-        used = {
-            each.name.value
-            for directive in directives
-            if directive.name.value in SWITCHES
-            for each in _walk([directive])
-            if isinstance(each, VariableNode)
-        }
-        is_taken = (
-            operation.operation is not graphql.OperationType.SUBSCRIPTION
-            and not names & NOT_TAKEN
-            and not any(self._schema.get_directive(name) for name in ("defer", "stream"))
-            and not any(each.variable_definitions for each in definitions.values())
-        )
-        fragments = {name: FragmentDetails(each) for name, each in definitions.items()}
-        return Document(self._schema, ast, operation, fragments, definitions, tuple(sorted(used)), is_taken)

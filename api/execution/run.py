@@ -17,7 +17,8 @@ from graphql.type import GraphQLResolveInfoHelpers
 from api.execution import errands
 from api.execution.compiled import UnusualError
 from api.execution.complete import FAILED
-from api.execution.plan import Document, Field, Plan, Plans, Selection
+from api.execution.plan import Document, Field, Plan, Selection
+from api.execution.plans import Plans
 from api.execution.slots import Group, Slot
 from api.execution.swift import Functions, Known, Swift
 
@@ -130,10 +131,7 @@ class Run:
             slots = await self._level(level)
             level = []
             for slot in slots:
-                if slot.field.is_plain:
-                    slot.complete_leaves()
-                else:
-                    level += await slot.complete()
+                level += await slot.complete()
             groups += level
         has_failed = bool(self._errors)
         for group in reversed(groups):

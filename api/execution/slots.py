@@ -12,7 +12,6 @@ from api.execution.columns import Column, Execution
 from api.execution.compiled import is_own
 from api.execution.complete import FAILED, Kinds, NullError, Rows, flatten, gather, is_sound, kinds_of, settle
 from api.execution.plan import Field, How, Selection
-from api.rowwise import dictionaries
 
 _NO_OBJECTS: Final = frozenset({type(None), type(FAILED)})
 
@@ -57,7 +56,7 @@ class Group:
                 FAILED if any(each is FAILED for each in row) else dict(zip(keys, row, strict=True)) for row in rows
             ]
         else:
-            self.results = dictionaries(keys)(zip(*columns))  # noqa: B905 - strict costs a tenth of it
+            self.results = [dict(zip(keys, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 class Slot(Column):
@@ -88,18 +87,12 @@ class Slot(Column):
             error = TypeError(f"Cannot return null for non-nullable field {name}.")
         self._failing.fail(self, index, error)
 
-    def complete_leaves(self) -> None:
-        """A column of leaves without lists goes out as it is."""
-        field, leaf = self.field, self.field.leaf
-        if field.how is How.TYPENAME or leaf is None:
-            self.flat = self.values
-            return
-        kinds = self.kinds or kinds_of(self.values)
-        self.flat = leaf.complete(self.values, kinds, self.fail, is_non_null=field.non_null[0])
-
     async def complete(self) -> list[Group]:
         """From resolved values to leaves, or to the groups of the next level."""
         field, values = self.field, self.values
+        if field.how is How.TYPENAME:
+            self.flat = values
+            return []
         kinds = self.kinds or kinds_of(values)
         for must in field.non_null[:-1]:
             values, kinds = await self._iterated(values, kinds)
