@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from itertools import product
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -14,8 +14,8 @@ from tests.stories.small_world import HERE, PROJECT, plant
 
 THEIRS = "00000001-0002-4000-8000-000000000001"
 ROOF = "00000003-0001-4000-8000-000000000002"
-SEVERITIES = (None, ["WARNING"], ["INFO", "CRITICAL"], [])
-TYPES = (None, ["ANOMALY"], ["EFFICIENCY", "SCHEDULE_RISK"], [])
+SEVERITIES: Final[tuple[list[str] | None, ...]] = (None, ["WARNING"], ["INFO", "CRITICAL"], [])
+TYPES: Final[tuple[list[str] | None, ...]] = (None, ["ANOMALY"], ["EFFICIENCY", "SCHEDULE_RISK"], [])
 ABSENT = object()
 STATES = list(product((ABSENT, None, True, False), (ABSENT, None, True, False)))
 COUNTED = "totalCount{value isEstimate}"
@@ -129,7 +129,8 @@ async def test_filters_that_are_left_out_and_null_ones_narrow_nothing_but_what_i
     async with superuser(counting) as connection:
         wanted = await expected(connection, None, (False, False), None, None)
     assert sum(wanted[0].values()) == sum(wanted[1].values()) == wanted[2]["value"] > 20
-    for variables in ({}, {"filter": None}, {"filter": {}}):
+    left_out: list[dict[str, Any]] = [{}, {"filter": None}, {"filter": {}}]
+    for variables in left_out:
         assert found((await counter.ask(TEXT, **variables)).data["whole"]) == wanted
 
 
