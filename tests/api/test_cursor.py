@@ -1,9 +1,12 @@
 """A cursor by itself: opaque, exact to the microsecond, and refused when a character of it is not ours."""
 
+import base64
 import string
 from datetime import UTC, datetime
+from hashlib import blake2b
 from typing import Any
 
+import orjson
 import pytest
 
 from api import cursor
@@ -68,3 +71,38 @@ def test_a_cursor_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(cursor, "VERSION", cursor.VERSION + 1)
     with pytest.raises(BadUserInputError):
         decode(text)
+
+
+@pytest.mark.parametrize("organization", [HERE, ELSEWHERE])
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_cursor_from_before_an_update_is_refused_with_the_argument_named(version: int, organization: str) -> None:
+    """Six bytes of a keyed check stood before the body in version 1; with them, also a body of today's is none."""
+    body = orjson.dumps([version, TAG, MOMENT, ROW])
+    for check in (blake2b(body + organization.encode(), digest_size=6).digest(), bytes(6)):
+        text = base64.urlsafe_b64encode(check + body).decode().rstrip("=")
+        with pytest.raises(BadUserInputError) as refused:
+            decode(text)
+        assert refused.value.extensions == {"code": "BAD_USER_INPUT", "argument": "after"}
+        assert refused.value.message == "`after` is not a cursor of this list and order."
+
+
+def test_a_body_of_version_1_is_refused_also_with_a_check_of_today() -> None:
+    for version, is_ours in ((cursor.VERSION, True), (1, False), ("2", False), (2.5, False), (None, False)):
+        body = orjson.dumps([version, TAG, MOMENT, ROW])
+        text = base64.urlsafe_b64encode(cursor._check(body, HERE) + body).decode().rstrip("=")
+        if is_ours:
+            assert decode(text) == (MOMENT, ROW)
+            continue
+        with pytest.raises(BadUserInputError):
+            decode(text)
+
+
+@pytest.mark.parametrize("value", [MOMENT, MOMENT.replace(microsecond=0), 2**62, "a name"])
+def test_every_flipped_bit_of_a_cursor_is_refused(value: SortValue) -> None:
+    text = cursor.encode(TAG, value, ROW, HERE)
+    raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    for at in range(len(raw) * 8):
+        flipped = bytearray(raw)
+        flipped[at // 8] ^= 1 << at % 8
+        with pytest.raises(BadUserInputError):
+            decode(base64.urlsafe_b64encode(flipped).decode().rstrip("="), kind=type(value))

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -137,6 +138,12 @@ def context() -> Any:
         return keys
 
     return SimpleNamespace(calls=calls, loader=DataLoader(load), lock=asyncio.Lock())
+
+
+@pytest.fixture(autouse=True, params=[2**31, 1], ids=["by slots", "compiled"])
+def in_both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every engine of this file runs in one way, and once more in the other."""
+    monkeypatch.setitem(globals(), "Engine", partial(Engine, compiled_from=request.param))
 
 
 async def ask(text: str, given: Any = None, engine: Engine | None = None, **variables: Any) -> ExecutionResult:

@@ -58,11 +58,12 @@ GROUP BY 1
 
 @pytest.fixture(scope="module")
 async def counting(template: Urls) -> AsyncIterator[Urls]:
-    """Two organizations with insights of every kind in projects of the same ids."""
+    """Two organizations with insights of every kind in projects of the same ids, and nothing but statements between them."""
     async with clone(template) as copy:
         await plant(copy, times=1)
         async with superuser(copy) as connection:
             await connection.execute(ROWS.format(here=HERE, theirs=THEIRS, project=PROJECT, roof=ROOF))
+            await connection.execute("ALTER TABLE app.ai_insights DISABLE ROW LEVEL SECURITY")
         yield copy
 
 
@@ -141,6 +142,27 @@ async def test_facets_of_one_project_asked_at_the_root_are_those_asked_under_it(
     assert roof["name"] == "Roof"
     assert found(answer["whole"]) == found(roof["whole"])
     assert answer["plain"]["totalCount"] == roof["plain"]["totalCount"] == answer["whole"]["totalCount"]
+
+
+async def test_lists_of_one_operation_that_are_narrowed_differently_have_facets_of_their_own(counter: Client) -> None:
+    filters = [
+        "{severity:[INFO]}",
+        "{severity:[WARNING]}",
+        "{type:[ANOMALY]}",
+        "{dismissed:true}",
+        "{includeExpired:true}",
+    ]
+    lists = [f"insights(filter:{each}){{{FACETED}}}" for each in filters]
+    aliased = " ".join(f"l{at}:{each}" for at, each in enumerate(lists))
+    together = (await counter.ask(f"{{{aliased}}}")).data
+    alone = [(await counter.ask(f"{{{each}}}")).data["insights"] for each in lists]
+    assert list(together.values()) == alone
+    assert len({str(each) for each in alone}) == len(filters)
+    nested = "{viewer{organization{projects(first:10){edges{node{%s}}}}}}"
+    below = (await counter.ask(nested % aliased)).data
+    apart = [(await counter.ask(nested % each)).data["viewer"]["organization"]["projects"]["edges"] for each in lists]
+    for at, edge in enumerate(below["viewer"]["organization"]["projects"]["edges"]):
+        assert list(edge["node"].values()) == [edges[at]["node"]["insights"] for edges in apart]
 
 
 @pytest.mark.parametrize(("given", "statements"), [({}, 1), ({"severity": ["INFO"]}, 1), ({"type": ["ANOMALY"]}, 1),

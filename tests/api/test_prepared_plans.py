@@ -1,0 +1,97 @@
+"""Plans of prepared statements: PostgreSQL plans a list of ids a few times, then keeps one plan for any length."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from api.node import global_id
+from db.engine import Pools, Urls
+from tests.client import Client, client_of
+from tests.databases import clone, superuser
+from tests.stories.small_world import HERE, IDS, PROJECT, plant
+from tests.stories.story import document
+
+# PostgreSQL plans for the values this often before it compares with a plan for any.
+TRIALS = 5
+TIMES = 12
+CHAT = """query ($id: ID!, $first: Int!) { node(id: $id) { ... on Conversation { id title project { id name }
+  messages(first: $first) { edges { node { id role content user { id displayName } interaction { id }
+    feedbackSummary { up down } sources { kind node { __typename id } } } } } } } }"""
+UNDER = "query ($first: Int!) { conversations(first: $first) { edges { node { id messages(first: 2) { edges { node { id conversation { id title } } } } } } } }"
+
+
+@pytest.fixture(scope="module")
+async def urls_of_one(template: Urls) -> AsyncIterator[Urls]:
+    async with clone(template) as copy:
+        await plant(copy, times=4)
+        async with superuser(copy) as connection:
+            await connection.execute("VACUUM ANALYZE")
+        yield copy
+
+
+@pytest.fixture
+async def single(urls_of_one: Urls, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Client]:
+    """A client whose application has one connection for people."""
+    async with client_of(
+        urls_of_one, tmp_path_factory.mktemp("single"), EMBEDDER="none", POOL_SIZE="1", INGEST_POOL_SIZE="1",
+        LIMIT_OPERATIONS_MINUTE="1000000",
+    ) as client:  # fmt: skip
+        yield client
+
+
+async def planned(client: Client) -> dict[str, tuple[int, int]]:
+    """Of each statement that the connection has prepared, how often its plan was any values' and how often one's own."""
+    app: Any = client.http._transport.app  # type: ignore[attr-defined]
+    pools: Pools = app.state["service"].running[1].pools
+    async with pools.api.acquire() as held:
+        rows = await held.fetch("SELECT statement, generic_plans, custom_plans FROM pg_prepared_statements")
+    return {row["statement"]: (row["generic_plans"], row["custom_plans"]) for row in rows}
+
+
+def is_kept(plans: dict[str, tuple[int, int]], statements: set[str]) -> None:
+    assert statements
+    for sql in statements:
+        generic, custom = plans[sql]
+        assert custom <= TRIALS, sql
+        assert generic + custom < TIMES * 2 or generic > custom, sql
+
+
+async def ids(client: Client, root: str) -> list[str]:
+    found = (await client.ask(f"{{{root}(first:12){{edges{{node{{id}}}}}}}}")).data[root]["edges"]
+    return [edge["node"]["id"] for edge in found]
+
+
+async def test_a_node_by_its_id_keeps_one_plan(single: Client) -> None:
+    text = "query ($id: ID!) { node(id: $id) { __typename id } }"
+    asked = [*await ids(single, "conversations"), *await ids(single, "insights"), *await ids(single, "documents")]
+    asked += [global_id("Project", PROJECT)] * TIMES + [global_id("Organization", HERE)] * TIMES
+    asked += [global_id("User", each) for each in list(IDS.values()) * 3]
+    statements: set[str] = set()
+    for each in asked:
+        answer = await single.ask(text, id=each)
+        assert answer.data["node"]["id"] == each
+        statements |= set(answer.statements)
+    assert len(statements) >= 6
+    is_kept(await planned(single), statements)
+
+
+async def test_a_chat_keeps_one_plan_for_each_statement_whatever_the_number_of_messages(single: Client) -> None:
+    statements: set[str] = set()
+    for first, each in enumerate(await ids(single, "conversations"), 1):
+        answer = await single.ask(CHAT, id=each, first=first * 2)
+        assert len(answer.data["node"]["messages"]["edges"]) == first * 2
+        statements |= set(answer.statements)
+    for story in await ids(single, "conversations"):
+        statements |= set((await single.ask(document("02_open_a_chat"), id=story)).statements)
+    assert len(statements) >= 6
+    is_kept(await planned(single), statements)
+
+
+async def test_lists_under_many_parents_keep_one_plan_whatever_their_number(single: Client) -> None:
+    statements: set[str] = set()
+    for first in range(1, TIMES + 1):
+        answer = await single.ask(UNDER, first=first)
+        assert len(answer.data["conversations"]["edges"]) == first
+        statements |= set(answer.statements)
+    is_kept(await planned(single), statements)
