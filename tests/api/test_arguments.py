@@ -95,6 +95,12 @@ class Query:
         return len(words)
 
     @strawberry.field
+    def ring(self, info: strawberry.Info, keys: list[Secret]) -> int:
+        info.context.given.append(tuple(each.reveal() for each in keys))
+        keys.append(keys[0])
+        return len(keys)
+
+    @strawberry.field
     def within(self, info: strawberry.Info, given: Locked) -> int:
         inner = given.inner
         info.context.given.append(
@@ -167,10 +173,11 @@ def fields_of(selection: Selection) -> list[Field]:
     ("text", "wanted"),
     [
         (f'{{ locked(key: "{SECRETS}", words: ["a"]) }}', (SECRETS, "a")),
+        (f'{{ ring(keys: ["{SECRETS}"]) }}', (SECRETS,)),
         (f'{{ within(given: {{words: ["a"], key: "{SECRETS}"}}) }}', (SECRETS, None, "a")),
         (f'{{ within(given: {{words: ["a"], inner: {{words: [], key: "{SECRETS}"}}}}) }}', (None, SECRETS, "a")),
     ],
-    ids=["an argument", "in an input", "in an input's input"],
+    ids=["an argument", "in a list", "in an input", "in an input's input"],
 )
 async def test_a_literal_secret_is_given_each_time_and_never_kept(
     engine: Engine, text: str, wanted: tuple[Any, ...]
