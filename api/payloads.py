@@ -10,11 +10,11 @@ from typing import Any
 
 import strawberry
 from sqlalchemy import ColumnElement, FromClause, Select, any_, bindparam, select
-from sqlalchemy.dialects.postgresql import ARRAY
 
 from api.context import Context, Info
 from api.execution import batched
 from api.loader import Batch
+from api.loaders import uuids
 from api.node import Node
 from api.permissions import reads
 from api.selection import taking
@@ -97,7 +97,7 @@ def _load(context: Context, beside: Beside) -> Batch:
 def _build(role: Role, beside: Beside, names: tuple[str, ...]) -> Callable[[], Select[Any]]:
     def build() -> Select[Any]:
         values = (beside.values[name].label(name) for name in names)
-        wanted = beside.key == any_(bindparam("keys", type_=ARRAY(beside.key.type)))
+        wanted = beside.key == any_(uuids("keys"))
         statement = select(beside.key.label("key"), *values).where(mirror.where(role, beside.table), wanted)
         if beside.created_at is None:
             return statement

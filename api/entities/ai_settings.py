@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import strawberry
 from sqlalchemy import ColumnElement, FromClause, Select, and_, any_, bindparam, func, literal, select, true
-from sqlalchemy.dialects.postgresql import ARRAY
 
 from api.connection import After, Before, Connection, First, Last, Listing, Order, Page
 from api.context import Context, Info
@@ -16,7 +15,7 @@ from api.entities import user as users
 from api.entities.references import User
 from api.filters import Where, present
 from api.loader import Batch
-from api.loaders import by_id, to_one
+from api.loaders import by_id, to_one, uuids
 from api.node import Node, Source
 from api.paging import root_page
 from api.permissions import reads
@@ -79,7 +78,7 @@ def _keys(context: Context) -> Batch:
     columns = (K.c.provider, K.c.hint, K.c.set_at, K.c.key_version)
 
     def build() -> Select[Any]:
-        wanted = K.c.user_id == any_(bindparam("keys", type_=ARRAY(K.c.user_id.type)))
+        wanted = K.c.user_id == any_(uuids("keys"))
         wrapping = (K.c.needs_reentry, K.c.key_id)
         return (
             select(K.c.user_id, *columns, *wrapping)

@@ -21,7 +21,7 @@ from api.errors import BadUserInputError
 from api.execution import batched
 from api.filters import DateTimeFilter, Where, present
 from api.loader import Batch
-from api.loaders import to_one
+from api.loaders import to_one, uuids
 from api.node import Node, Source, parse_id
 from api.paging import readable, root_page
 from api.payloads import Beside
@@ -131,7 +131,7 @@ async def of_targets(context: Context, targets: Sequence[Node], action: str) -> 
 
 def _of_targets(context: Context) -> Batch:
     def build() -> Select[Any]:
-        targets = T.c.target_id == any_(bindparam("targets", type_=ARRAY(T.c.target_id.type)))
+        targets = T.c.target_id == any_(uuids("targets"))
         actions = T.c.action == any_(bindparam("actions", type_=ARRAY(Text)))
         # Backwards, so that of several the first is what remains in the dictionary.
         return SOURCE.select(context.actor.role).where(targets, actions).order_by(T.c.seq.desc())

@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo
 import strawberry
 from sqlalchemy import BigInteger, FromClause, Select, and_, any_, bindparam, case, func, literal, literal_column
 from sqlalchemy import DateTime as SqlDateTime
-from sqlalchemy.dialects.postgresql import ARRAY
 
 from api import registry
 from api.context import Context, Info
@@ -18,6 +17,7 @@ from api.entities import organization
 from api.entities.references import Organization, User
 from api.execution import batched
 from api.loader import Batch
+from api.loaders import uuids
 from api.node import Node, Source
 from api.scalars import BigInt, DateTime, Money
 from db import mirror, models
@@ -106,7 +106,7 @@ ORDER = (T.c.subject_type.desc(), T.c.subject_id, T.c.metric.desc(), T.c.budget_
 
 def _by_subject(context: Context) -> Batch:
     def build() -> Select[Any]:
-        wanted = T.c.subject_id == any_(bindparam("keys", type_=ARRAY(T.c.subject_id.type)))
+        wanted = T.c.subject_id == any_(uuids("keys"))
         return SOURCE.select(context.actor.role).where(wanted).order_by(*ORDER)
 
     async def load(subject_ids: list[str]) -> list[list[UsageBudget]]:

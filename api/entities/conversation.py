@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import strawberry
 from sqlalchemy import ColumnElement, Select, Text, any_, bindparam, cast, exists, func, or_, select
-from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from api.connection import After, Before, Connection, First, Last, Listing, Order, Page
 from api.context import Context, Info
@@ -17,7 +17,7 @@ from api.enums import SortDirection, described
 from api.execution import batched
 from api.filters import DateTimeFilter, StringFilter, Where, limited, present
 from api.loader import Batch
-from api.loaders import to_one
+from api.loaders import to_one, uuids
 from api.node import Node, Source
 from api.paging import child_pages, root_page, to_many
 from api.scalars import JSON, UUID, BigInt, DateTime, Money, clean_text
@@ -157,7 +157,7 @@ def _transcripts(context: Context) -> Batch:
             "role", func.lower(M.c.role), "content", M.c.content, "timestamp", M.c.created_at
         )
         entries = func.jsonb_agg(aggregate_order_by(entry, M.c.created_at, M.c.id))
-        wanted = M.c.conversation_id == any_(bindparam("keys", type_=ARRAY(M.c.conversation_id.type)))
+        wanted = M.c.conversation_id == any_(uuids("keys"))
         tests = (mirror.where(context.actor.role, M), wanted)
         return select(M.c.conversation_id, cast(entries, Text)).where(*tests).group_by(M.c.conversation_id)
 

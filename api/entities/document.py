@@ -4,7 +4,6 @@ from typing import Annotated, Any
 
 import strawberry
 from sqlalchemy import Select, any_, bindparam
-from sqlalchemy.dialects.postgresql import ARRAY
 
 from api.connection import After, Before, Connection, First, Last, Listing, Order, Page
 from api.context import Context, Info
@@ -14,7 +13,7 @@ from api.errors import BadUserInputError
 from api.execution import batched
 from api.filters import StringFilter, Where, present
 from api.loader import Batch
-from api.loaders import to_one
+from api.loaders import to_one, uuids
 from api.node import Node, Source
 from api.paging import root_page, to_many
 from api.scalars import JSON, UUID, DateTime
@@ -95,7 +94,7 @@ def _neighbors(context: Context, before: int, after: int) -> Batch:
         distance = K.c.chunk_index - middle.c.chunk_index
         tests = (
             mirror.where(role, middle),
-            middle.c.id == any_(bindparam("keys", type_=ARRAY(K.c.id.type))),
+            middle.c.id == any_(uuids("keys")),
             K.c.document_id == middle.c.document_id,
             K.c.model.is_not_distinct_from(middle.c.model),
             K.c.id != middle.c.id,

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import strawberry
 from sqlalchemy import DateTime as SqlDateTime
 from sqlalchemy import Select, any_, bindparam, cast, func, null, or_, select
-from sqlalchemy.dialects.postgresql import ARRAY
 
 from api.connection import After, Before, Connection, Count, First, Last, Listing, Order, Page
 from api.context import Context, Info
@@ -18,7 +17,7 @@ from api.entities.references import Project, User
 from api.enums import SortDirection, described
 from api.filters import DateTimeFilter, Where, plain, present
 from api.loader import Batch
-from api.loaders import to_one
+from api.loaders import to_one, uuids
 from api.node import Joined, Node, Source
 from api.paging import child_pages, count_of, root_page
 from api.scalars import JSON, UUID, DateTime
@@ -163,7 +162,7 @@ def _facets(context: Context, given: InsightFilter | None) -> Batch:
         keys = (*((parent,) if is_nested else ()), T.c.severity, T.c.insight_type)
         tests = [mirror.where(context.actor.role, T), *(clause() for clause in where.clauses)]
         if is_nested:
-            tests.append(T.c.project_id == any_(bindparam("parents", type_=ARRAY(T.c.project_id.type))))
+            tests.append(T.c.project_id == any_(uuids("parents")))
         counts = select(parent.label("parent"), T.c.severity, T.c.insight_type, func.count().label("count"))
         return counts.where(*tests).group_by(*keys)
 

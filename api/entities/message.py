@@ -5,8 +5,7 @@ from typing import Annotated, Any
 
 import orjson
 import strawberry
-from sqlalchemy import ColumnElement, Select, any_, bindparam, exists, func, select
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import ColumnElement, Select, any_, exists, func, select
 
 from api import registry
 from api.connection import Listing, Order
@@ -17,7 +16,7 @@ from api.entities.references import AiInteraction, Conversation, Feedback, User
 from api.execution import batched
 from api.filters import DateTimeFilter, Where, present
 from api.loader import Batch
-from api.loaders import to_one
+from api.loaders import to_one, uuids
 from api.node import Joined, Node, Source
 from api.scalars import JSON, UUID, BigInt, DateTime, Money
 from api.text import MaxChars, cut
@@ -141,7 +140,7 @@ def _feedback_summaries(context: Context) -> Batch:
             func.count().filter(F.c.rating == 5).label("up"),
             func.count().filter(F.c.rating == 1).label("down"),
         )
-        wanted = F.c.message_id == any_(bindparam("keys", type_=ARRAY(F.c.message_id.type)))
+        wanted = F.c.message_id == any_(uuids("keys"))
         return votes.where(mirror.where(context.actor.role, F), wanted).group_by(F.c.message_id)
 
     async def load(keys: list[str]) -> list[FeedbackSummary]:

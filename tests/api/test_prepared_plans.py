@@ -16,7 +16,7 @@ from tests.stories.story import document
 TRIALS = 5
 TIMES = 12
 CHAT = """query ($id: ID!, $first: Int!) { node(id: $id) { ... on Conversation { id title project { id name }
-  messages(first: $first) { edges { node { id role content user { id displayName } interaction { id }
+  messages(first: $first) { edges { node { id role content user { id displayName } interaction { id } feedbackSummary { up down }
     sources { kind node { __typename id } } } } } } } }"""
 UNDER = "query ($first: Int!) { conversations(first: $first) { edges { node { id messages(first: 2) { edges { node { id conversation { id title } } } } } } } }"
 

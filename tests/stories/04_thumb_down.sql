@@ -14,4 +14,4 @@ FROM app.ai_conversations
 WHERE app.ai_conversations.organization_id = $1::UUID AND app.ai_conversations.user_id = $2::UUID AND app.ai_conversations.id = app.ai_messages.conversation_id AND app.ai_conversations.deleted_at IS NULL)) AND app.ai_messages.id = ANY (CAST((SELECT $3::UUID[] AS anon_1) AS UUID[]));
 /* app_member */ SELECT app.ai_feedback.message_id, count(*) FILTER (WHERE app.ai_feedback.rating = $1::SMALLINT) AS up, count(*) FILTER (WHERE app.ai_feedback.rating = $2::SMALLINT) AS down 
 FROM app.ai_feedback 
-WHERE app.ai_feedback.organization_id = $3::UUID AND app.ai_feedback.user_id = $4::UUID AND app.ai_feedback.message_id = ANY ($5::UUID[]) GROUP BY app.ai_feedback.message_id;
+WHERE app.ai_feedback.organization_id = $3::UUID AND app.ai_feedback.user_id = $4::UUID AND app.ai_feedback.message_id = ANY (CAST((SELECT $5::UUID[] AS anon_1) AS UUID[])) GROUP BY app.ai_feedback.message_id;

@@ -10,7 +10,7 @@ FROM app.users LEFT OUTER JOIN app.user_ai_settings ON app.user_ai_settings.orga
 WHERE app.users.organization_id = $3::UUID AND app.users.id = $4::UUID AND app.users.id = ANY (CAST((SELECT $5::UUID[] AS anon_1) AS UUID[]));
 /* app_member */ SELECT app.user_provider_keys.user_id, app.user_provider_keys.provider, app.user_provider_keys.hint, app.user_provider_keys.set_at, app.user_provider_keys.key_version, app.user_provider_keys.needs_reentry, app.user_provider_keys.key_id 
 FROM app.user_provider_keys 
-WHERE app.user_provider_keys.organization_id = $1::UUID AND app.user_provider_keys.user_id = $2::UUID AND app.user_provider_keys.user_id = ANY ($3::UUID[]) ORDER BY app.user_provider_keys.provider;
+WHERE app.user_provider_keys.organization_id = $1::UUID AND app.user_provider_keys.user_id = $2::UUID AND app.user_provider_keys.user_id = ANY (CAST((SELECT $3::UUID[] AS anon_1) AS UUID[])) ORDER BY app.user_provider_keys.provider;
 
 -- alice, again: 5 data statements
 /* app_member */ SELECT app.user_provider_keys.id, app.user_provider_keys.key_version 
@@ -23,4 +23,4 @@ FROM app.users LEFT OUTER JOIN app.user_ai_settings ON app.user_ai_settings.orga
 WHERE app.users.organization_id = $3::UUID AND app.users.id = $4::UUID AND app.users.id = ANY (CAST((SELECT $5::UUID[] AS anon_1) AS UUID[]));
 /* app_member */ SELECT app.user_provider_keys.user_id, app.user_provider_keys.provider, app.user_provider_keys.hint, app.user_provider_keys.set_at, app.user_provider_keys.key_version, app.user_provider_keys.needs_reentry, app.user_provider_keys.key_id 
 FROM app.user_provider_keys 
-WHERE app.user_provider_keys.organization_id = $1::UUID AND app.user_provider_keys.user_id = $2::UUID AND app.user_provider_keys.user_id = ANY ($3::UUID[]) ORDER BY app.user_provider_keys.provider;
+WHERE app.user_provider_keys.organization_id = $1::UUID AND app.user_provider_keys.user_id = $2::UUID AND app.user_provider_keys.user_id = ANY (CAST((SELECT $3::UUID[] AS anon_1) AS UUID[])) ORDER BY app.user_provider_keys.provider;

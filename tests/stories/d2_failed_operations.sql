@@ -10,4 +10,4 @@ WHERE app.tool_calls.organization_id = $1::UUID AND app.tool_calls.timestamp >= 
  LIMIT 10001) AS anon_1;
 /* app_admin */ SELECT app.tool_call_payloads.tool_call_id AS key, CASE WHEN (app.tool_call_payloads.part = 'OUTCOME') THEN nullif(CAST(json_extract_path(CAST(convert_from(app.tool_call_payloads.payload, 'UTF8') AS JSON), 'errorDetails') AS TEXT), 'null') END AS error_details 
 FROM app.tool_call_payloads 
-WHERE app.tool_call_payloads.organization_id = $1::UUID AND app.tool_call_payloads.tool_call_id = ANY ($2::UUID[]) AND app.tool_call_payloads.created_at >= $3::TIMESTAMP WITH TIME ZONE AND app.tool_call_payloads.created_at <= $4::TIMESTAMP WITH TIME ZONE;
+WHERE app.tool_call_payloads.organization_id = $1::UUID AND app.tool_call_payloads.tool_call_id = ANY (CAST((SELECT $2::UUID[] AS anon_1) AS UUID[])) AND app.tool_call_payloads.created_at >= $3::TIMESTAMP WITH TIME ZONE AND app.tool_call_payloads.created_at <= $4::TIMESTAMP WITH TIME ZONE;
