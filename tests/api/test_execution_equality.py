@@ -177,7 +177,8 @@ def nulls(result: ExecutionResult) -> Iterator[tuple[Any, ...]]:
         yield path
 
 
-engines = {"by slots": Engine(schema, compiled_from=2**31), "compiled": Engine(schema, compiled_from=1)}
+# What the second meets of the unusual it runs by slots as well: alone, slots are asked a third of the operations.
+by_slots, compiled = Engine(schema, compiled_from=2**31), Engine(schema, compiled_from=1)
 
 
 async def compare(text: str, ast: DocumentNode, values: dict[str, Any]) -> int:
@@ -188,7 +189,8 @@ async def compare(text: str, ast: DocumentNode, values: dict[str, Any]) -> int:
     except asyncio.CancelledError:  # graphql-core cancels siblings of a failure, and with them a loader's shared future
         return 0
     (operation,) = (each for each in ast.definitions if isinstance(each, OperationDefinitionNode))
-    return sum([await judge(engine, ast, text, operation, values, expected, theirs) for engine in engines.values()])
+    engines = (compiled, by_slots) if chance(text) % 3 == 0 else (compiled,)
+    return sum([await judge(engine, ast, text, operation, values, expected, theirs) for engine in engines])
 
 
 async def judge(
