@@ -47,7 +47,7 @@ class _Writer:
         self.known |= {"Float": float, "Int": int, "Str": str, "Bool": bool, "Moment": datetime, "UTC": UTC}
         self._head: list[str] = []
         self._body: list[str] = []
-        self._holes: list[tuple[str, str, bool]] = []
+        self._holes: list[tuple[str, bool]] = []
         self._indent = 1
         self._loops = 0
         self._count = 0
@@ -57,7 +57,7 @@ class _Writer:
         with self._loop("objects", "made") as each:
             result = self._object(selection, each)
             self._write(f"add_made({result})")
-        holes = ", ".join(f"({field}, {is_there}, p{field}, d{field})" for field, _, is_there in self._holes)
+        holes = ", ".join(f"({field}, {is_there}, p{field}, d{field})" for field, is_there in self._holes)
         lines = [*self._head, *self._body, f"    return made, ({holes}{',' if holes else ''})"]
         source = "\n".join(["def make(objects, bind):", *lines])
         exec(compile(source, "<selection>", "exec"), self.known)  # noqa: S102 - the document's keys are literals in it
@@ -122,7 +122,7 @@ class _Writer:
 
     def _hole(self, field: Field, *, is_there: bool) -> str:
         name = self._name(field)
-        self._holes.append((name, field.key, is_there))
+        self._holes.append((name, is_there))
         self._head.append(f"    p{name} = []; d{name} = []")
         return name
 
