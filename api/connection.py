@@ -67,6 +67,11 @@ class Count:
     is_estimate: bool = strawberry.field(description="Whether there are more items than were counted.")
 
 
+def count_of(value: int) -> Count:
+    """The Count of a number that was cut at COUNT_LIMIT + 1."""
+    return Count(value=min(value, COUNT_LIMIT), is_estimate=value > COUNT_LIMIT)
+
+
 @strawberry.type(description="A page of a list.")
 class Connection(Generic[T]):
     edges: list[Edge[T]] = strawberry.field(description="The page's items in order.")

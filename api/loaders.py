@@ -32,7 +32,8 @@ def to_one(
 ) -> Any:
     """The field of the node that a parent's `attribute` names: by its id, or by the uuid in its column `by`.
 
-    A page that has read it along put it in the parents' attribute `joined`. Give it the type that it has to have: a null where that allows none would be a broken policy, and fails.
+    A page that has read it along put it in the parents' attribute `joined`. Give it the type that it has to have: a null
+    where that allows none would be a broken policy, and fails.
     """
     key = attrgetter(attribute)
 

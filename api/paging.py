@@ -41,6 +41,7 @@ from api.connection import (
     PageInfo,
     Places,
     T,
+    count_of,
 )
 from api.context import Context, Info
 from api.errors import ForbiddenError
@@ -117,11 +118,7 @@ class Pager(Generic[T]):
     def _places(self) -> Places:
         return self.listing.places(self.context, self.order)
 
-    def connection(self, rows: Sequence[Any], kind: type[C], counter: Callable[[], Awaitable[Count]]) -> C:
-        """The page made of the statement's rows."""
-        return self.page_of(self.listing.source.build_all(rows), kind, counter)
-
-    def page_of(self, nodes: list[T], kind: type[C], counter: Callable[[], Awaitable[Count]]) -> C:
+    def connection(self, nodes: list[T], kind: type[C], counter: Callable[[], Awaitable[Count]]) -> C:
         """The page made of the nodes of the statement's rows."""
         page = self.page
         has_more = len(nodes) > page.size
@@ -155,11 +152,6 @@ def _along(info: Info, source: Source[Any], nodes: tuple[str, ...]) -> Along:
     )
 
 
-def count_of(value: int) -> Count:
-    """The Count of a number that was cut at COUNT_LIMIT + 1."""
-    return Count(value=min(value, COUNT_LIMIT), is_estimate=value > COUNT_LIMIT)
-
-
 def readable(context: Context, source: Source[Any]) -> None:
     """Raises ForbiddenError for a root field over a table that the role may not read at all."""
     if not source.is_readable(context.actor.role):
@@ -185,7 +177,7 @@ async def root_page(
     rows: Sequence[Any] = ()
     if selects(info, "edges", "pageInfo"):
         rows = await context.session.fetch(("page", *pager.shape), pager.select, **pager.values)
-    return pager.connection(rows, kind, count)
+    return pager.connection(listing.source.build_all(rows), kind, count)
 
 
 async def child_pages(
@@ -257,7 +249,7 @@ def _children(
             for row, node in zip(rows, pager.listing.source.build_all(rows), strict=True):
                 groups[row[0]].append(node)
         return [
-            pager.page_of(groups[at], kind, lambda parent=parent: counts.load(parent))  # type: ignore[misc]
+            pager.connection(groups[at], kind, lambda parent=parent: counts.load(parent))  # type: ignore[misc]
             for at, parent in enumerate(parents, start=1)
         ]
 

@@ -9,7 +9,7 @@ import strawberry
 from sqlalchemy import DateTime as SqlDateTime
 from sqlalchemy import Select, any_, bindparam, cast, func, null, or_, select
 
-from api.connection import After, Before, Connection, Count, First, Last, Listing, Order, Page
+from api.connection import After, Before, Connection, Count, First, Last, Listing, Order, Page, count_of
 from api.context import Context, Info
 from api.entities import project
 from api.entities import user as users
@@ -19,7 +19,7 @@ from api.filters import DateTimeFilter, Where, plain, present
 from api.loader import Batch
 from api.loaders import to_one, uuids
 from api.node import Joined, Node, Source
-from api.paging import child_pages, count_of, root_page
+from api.paging import child_pages, root_page
 from api.scalars import JSON, UUID, DateTime
 from api.selection import selects
 from db import mirror, models

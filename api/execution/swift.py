@@ -52,7 +52,7 @@ class Swift:
             if function is None:
                 function = self._functions[selection] = compiled(selection)
             made, holes = function(objects, self._bind)
-        except Exception as error:
+        except Exception as error:  # whatever it is: slots meet it again, where it has its place
             raise UnusualError from error
         self._holes += [hole for hole in holes if hole[2]]
         return made
@@ -143,7 +143,7 @@ class Swift:
             raise UnusualError
         try:
             name: Any = abstract.resolve_type(value, info, abstract)
-        except Exception as error:
+        except Exception as error:  # as above
             raise UnusualError from error
         errands.close([name])
         type_ = schema.get_type(name) if isinstance(name, str) else None
