@@ -22,8 +22,9 @@ from api.settings import Settings
 from db.actor import Actor
 from db.doctor import head_is
 from db.embedder import Embedder, from_name
-from db.engine import CONNECTION_ERRORS, DatabaseUnavailableError, Urls, acquire, check_ready, open_pools, release
+from db.engine import Urls, check_ready, open_pools
 from db.migrate import head
+from db.pool import CONNECTION_ERRORS, DatabaseUnavailableError
 from db.session import Limits
 from db.types import Role
 
@@ -98,11 +99,8 @@ class Service:
         try:
             pools = self.running[1].pools
             await check_ready(pools)
-            connection = await acquire(pools.api)
-            try:
+            async with pools.api.acquire() as connection:
                 migrated = await head_is(connection, head())
-            finally:
-                await release(pools.api, connection)
         except DatabaseUnavailableError as error:
             return False, {"database": str(error)}
         except CONNECTION_ERRORS as error:  # it went away in between
