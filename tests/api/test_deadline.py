@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -72,21 +73,28 @@ async def test_a_cancellation_from_outside_beside_a_time_out_stays_one() -> None
 
 
 async def test_an_error_of_the_block_is_told_as_it_is() -> None:
-    with pytest.raises(ZeroDivisionError), Deadline(0.02):
-        try:
+    async def fails() -> None:
+        with suppress(asyncio.CancelledError):
             await asyncio.sleep(5)
-        except asyncio.CancelledError:
-            raise ZeroDivisionError from None
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), Deadline(0.02):
+        await fails()
     task = asyncio.current_task()
     assert task is not None
     assert task.cancelling() == 0
 
 
 async def test_an_inner_deadline_leaves_the_outer_one_its_own_time() -> None:
-    with pytest.raises(TimeoutError), Deadline(0.1):
+    async def outlives_its_own() -> None:
         with pytest.raises(TimeoutError), Deadline(0.02):
             await asyncio.sleep(5)
         await asyncio.sleep(5)
+
+    started = time.monotonic()
+    with pytest.raises(TimeoutError), Deadline(0.1):
+        await outlives_its_own()
+    assert time.monotonic() - started >= 0.1
 
 
 def test_a_deadline_needs_a_task() -> None:
