@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 import strawberry
-from sqlalchemy import Executable, and_, bindparam, delete, select
+from sqlalchemy import Executable, Select, and_, bindparam, delete, select, true
 from sqlalchemy.dialects.postgresql import insert
 
 from api.change import Change, Done, changed
@@ -69,7 +69,7 @@ class WithdrawFeedbackPayload(_OfMessage):
         return strawberry.ID(global_id("Feedback", database_id)) if database_id else None
 
 
-def _message_in_reach(role: Role) -> Executable:
+def _message_in_reach(role: Role) -> Select[Any]:
     # The conversation is locked, so that a deletion at the same moment comes wholly before or wholly after.
     together = and_(C.c.organization_id == M.c.organization_id, C.c.id == M.c.conversation_id)
     wanted = (M.c.id == bindparam("message_id", type_=M.c.id.type), C.c.deleted_at.is_(None))
@@ -77,20 +77,27 @@ def _message_in_reach(role: Role) -> Executable:
     return found.where(*wanted).with_for_update(key_share=True, of=C)
 
 
-async def _role_of(change: Change, message_id: str) -> MessageRole:
-    """Who wrote the message. Raises RefusedError where it is not the caller's own, or its conversation is deleted."""
+async def _reach(change: Change, message_id: str) -> None:
+    """Raises RefusedError where the message is not the caller's own, or its conversation is deleted."""
     role = change.actor.role
     rows = await change.session.fetch("message_in_reach", lambda: _message_in_reach(role), message_id=message_id)
     if not rows:
         raise refused(UserErrorCode.NOT_FOUND, "messageId")
-    return MessageRole(rows[0]["role"])
 
 
-def _put(replaced: list[str]) -> Executable:
+def _put(role: Role, replaced: list[str]) -> Executable:
+    """The id of the rating that is put; null where the message is no assistant's, no row where it is out of reach.
+
+    One statement: what is inserted is read from the row that is locked, so the lock comes first.
+    """
+    reached = _message_in_reach(role).cte("reached")
     names = (*(column.key for column in ONE_EACH), "rating", "feedback_text")
-    row = insert(T).values({name: bindparam(name, type_=T.c[name].type) for name in names})
-    put = row.on_conflict_do_update(index_elements=ONE_EACH, set_={name: row.excluded[name] for name in replaced})
-    return put.returning(T.c.id)
+    row = select(*(bindparam(name, type_=T.c[name].type).label(name) for name in names)).select_from(reached)
+    answers = row.where(reached.c.role == MessageRole.ASSISTANT)
+    put = insert(T).from_select(list(names), answers)
+    put = put.on_conflict_do_update(index_elements=ONE_EACH, set_={name: put.excluded[name] for name in replaced})
+    rated = put.returning(T.c.id).cte("rated")
+    return select(rated.c.id).select_from(reached.outerjoin(rated, true()))
 
 
 def _remove(role: Role) -> Executable:
@@ -103,12 +110,16 @@ async def submit(change: Change, given: SubmitFeedbackInput) -> dict[str, Any]:
     message_id = id_of(given.message_id, "Message", "messageId")
     text = text_of(present(given.text), "text", most=MAX_TEXT)
     allowed(change, SUBMIT)
-    if await _role_of(change, message_id) is not MessageRole.ASSISTANT:
-        raise refused(UserErrorCode.INVALID, "messageId", message="Only an assistant's answer can be rated.")
     rating = RATINGS[given.thumb.value]
     names = ["rating"] if given.text is strawberry.UNSET else ["feedback_text", "rating"]
     values = {"message_id": message_id, "rating": rating, "feedback_text": text}
-    [row] = await change.session.fetch(("put_feedback", *names), lambda: _put(names), **values)
+    role = change.actor.role
+    rows = await change.session.fetch(("put_feedback", *names), lambda: _put(role, names), **values)
+    if not rows:
+        raise refused(UserErrorCode.NOT_FOUND, "messageId")
+    [row] = rows
+    if row["id"] is None:
+        raise refused(UserErrorCode.INVALID, "messageId", message="Only an assistant's answer can be rated.")
     change.record("feedback.submitted", "Feedback", row["id"], message=message_id, rating=rating, changed=names)
     return {"feedback": row["id"], "message": message_id}
 
@@ -116,7 +127,7 @@ async def submit(change: Change, given: SubmitFeedbackInput) -> dict[str, Any]:
 async def _withdraw(change: Change, given: WithdrawFeedbackInput) -> dict[str, Any]:
     message_id = id_of(given.message_id, "Message", "messageId")
     allowed(change, WITHDRAW)
-    await _role_of(change, message_id)
+    await _reach(change, message_id)
     role = change.actor.role
     rows = await change.session.fetch("remove_feedback", lambda: _remove(role), message_id=message_id)
     if not rows:

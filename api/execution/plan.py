@@ -4,12 +4,12 @@ A plan follows graphql-core's own collection of fields. It keeps no value of a c
 arguments only literals, made anew where a resolver could change them.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 from operator import attrgetter
-from typing import Any, Final, cast
+from typing import Any, Final, NoReturn, cast
 
 import graphql
 from graphql import GraphQLField, GraphQLObjectType, GraphQLSchema, OperationDefinitionNode, VariableNode
@@ -26,8 +26,10 @@ from graphql.pyutils import Path
 from strawberry.types.arguments import convert_arguments
 from strawberry.types.field import StrawberryField
 
-from api.execution.arguments import copier
+from api.execution.arguments import binder, copier, walk
 from api.execution.complete import Leaf
+from api.execution.inputs import Inputs, UnusualValueError
+from api.execution.variables import Variables
 
 SWITCHES: Final = frozenset({"skip", "include"})
 NOT_TAKEN: Final = frozenset({"defer", "stream", "experimental_disableErrorPropagation"})
@@ -65,6 +67,8 @@ class Document:
     """What all plans of one operation share. `schema` and `fragments` are what graphql-core collects fields with."""
 
     schema: GraphQLSchema
+    inputs: Inputs
+    variables: Variables
     ast: graphql.DocumentNode
     operation: OperationDefinitionNode
     fragments: dict[str, FragmentDetails]
@@ -136,7 +140,7 @@ class Field:
     """
 
     __slots__ = (
-        "_anew", "_document", "_has_variables", "_selections", "_switches", "abstract", "call", "definition",
+        "_anew", "_bind", "_document", "_has_variables", "_selections", "_switches", "abstract", "call", "definition",
         "details", "how", "info_name", "is_sync", "key", "lasting", "leaf", "name", "nodes", "non_null", "object", "origin", "own", "parent",
         "path",
     )  # fmt: skip
@@ -157,6 +161,7 @@ class Field:
         self.name = self.nodes[0].name.value
         self.info_name: str | None = None
         self._anew: Callable[[], Any] | None = None
+        self._bind: Callable[[VariableValues], dict[str, Any]] | None = None
         self._selections: dict[str, Selection] = {}
         self.lasting: dict[Any, Any] = {}
         self._has_variables = any(isinstance(each, VariableNode) for each in walk(self.nodes[0].arguments or ()))
@@ -218,6 +223,11 @@ class Field:
         if not self.definition.args:
             self._anew = dict
             return {}
+        if self._has_variables:
+            try:
+                return (self._bind or self._bound())(variables)
+            except Exception:  # noqa: BLE001, S110 - whatever it is: the general way meets it again, and raises it
+                pass
         values = graphql.get_argument_values(self.definition, self.nodes[0], variables)
         if self.how is not How.WRAPPED:
             own = cast("StrawberryField", self.own)
@@ -226,6 +236,17 @@ class Field:
         if not self._has_variables:
             self._anew = copier(values)
         return values
+
+    def _bound(self) -> Callable[[VariableValues], dict[str, Any]]:
+        self._bind = _unusual
+        if self.how is not How.WRAPPED:
+            own = cast("StrawberryField", self.own)
+            self._bind = binder(self._document.inputs, self.definition, self.nodes[0], own.arguments)
+        return self._bind
+
+
+def _unusual(_: VariableValues) -> NoReturn:
+    raise UnusualValueError
 
 
 def _strawberry(schema: GraphQLSchema) -> Any:
@@ -257,17 +278,3 @@ def _called(own: StrawberryField) -> Callable[..., Any]:
         return function(source, **arguments) if takes_self else function(**arguments)
 
     return call
-
-
-def walk(nodes: Iterable[graphql.Node]) -> Iterator[graphql.Node]:
-    waiting = list(nodes)
-    while waiting:
-        node = waiting.pop()
-        yield node
-        for key in node.keys:
-            child = getattr(node, key, None)
-            waiting.extend(
-                each
-                for each in (child if isinstance(child, list | tuple) else (child,))
-                if isinstance(each, graphql.Node)
-            )

@@ -6,7 +6,10 @@ import graphql
 from graphql import GraphQLSchema, OperationDefinitionNode, VariableNode
 from graphql.execution.collect_fields import FragmentDetails
 
-from api.execution.plan import NOT_TAKEN, SWITCHES, Document, walk
+from api.execution.arguments import walk
+from api.execution.inputs import Inputs
+from api.execution.plan import NOT_TAKEN, SWITCHES, Document
+from api.execution.variables import Variables
 
 
 class Plans:
@@ -14,6 +17,7 @@ class Plans:
 
     def __init__(self, schema: GraphQLSchema, cached_tokens: int) -> None:
         self._schema = schema
+        self._inputs = Inputs(schema)
         self._cached_tokens = cached_tokens
         self._kept: OrderedDict[tuple[str, str | None], tuple[Document, int]] = OrderedDict()
         self._weight = 0
@@ -55,4 +59,8 @@ class Plans:
             and not any(each.variable_definitions for each in definitions.values())
         )
         fragments = {name: FragmentDetails(each) for name, each in definitions.items()}
-        return Document(self._schema, ast, operation, fragments, definitions, tuple(sorted(used)), is_taken)
+        variables = Variables(self._schema, operation, self._inputs)
+        switches = tuple(sorted(used))
+        return Document(
+            self._schema, self._inputs, variables, ast, operation, fragments, definitions, switches, is_taken
+        )

@@ -25,8 +25,6 @@ from api.execution.swift import Functions, Known, Swift
 CACHED_TOKENS: Final = 50_000
 # Compiling costs about as much as parsing and validation: what is asked once shall not pay for it.
 COMPILED_FROM: Final = 2
-MAX_COERCION_ERRORS: Final = 50
-_NO_VARIABLES: Final = VariableValues({}, {})
 
 
 class Engine:
@@ -49,15 +47,9 @@ class Engine:
     ) -> ExecutionResult:
         """The result as graphql-core would give it. `digest` stands for the document's text in the cache of plans."""
         document = self._plans.document(ast, digest, operation)
-        values = _NO_VARIABLES
-        if operation.variable_definitions:
-            given = cast("dict[str, Any]", variables)
-            found = graphql.get_variable_values(
-                self._schema, operation.variable_definitions, given, MAX_COERCION_ERRORS
-            )
-            if isinstance(found, list):
-                return ExecutionResult(None, errors=found)
-            values = found
+        values = document.variables.values(variables)
+        if isinstance(values, list):
+            return ExecutionResult(None, errors=values)
         try:
             plan = document.plan(values)
         except GraphQLError as error:  # a switch without a value

@@ -193,3 +193,22 @@ async def test_a_literal_secret_is_given_each_time_and_never_kept(
     del result
     gc.collect()
     assert [each for each in gc.get_objects() if type(each) is Secret and each.reveal() == SECRETS] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'query ($w: String!) {{ locked(key: "{SECRETS}", words: [$w]) }}',
+        f'query ($w: String!, $key: Secret! = "{SECRETS}") {{ locked(key: $key, words: [$w]) }}',
+        f'query ($w: String!) {{ locked: within(given: {{key: "{SECRETS}", words: [$w]}}) }}',
+    ],
+    ids=["a literal", "a default", "a literal in an input"],
+)
+async def test_a_secret_beside_variables_is_given_each_time_and_never_kept(engine: Engine, text: str) -> None:
+    for _ in range(3):
+        result, given = await ask(text, engine, w="a")
+        assert [each for each in given[0] if each is not None] == [SECRETS, "a"]
+        assert result.data == {"locked": 2}
+    del result
+    gc.collect()
+    assert [each for each in gc.get_objects() if type(each) is Secret and each.reveal() == SECRETS] == []

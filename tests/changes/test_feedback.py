@@ -4,6 +4,9 @@ import asyncio
 
 import pytest
 
+from api.changes.feedback import _put
+from db.statement import Statement
+from db.types import Role
 from tests.changes.house import House, gid, hidden, refusals
 from tests.databases import superuser
 from tests.security.people import NORTH, uid
@@ -121,14 +124,29 @@ async def test_the_record_names_what_changed_and_never_what_was_said(house: Hous
     ]
 
 
+DELETION = "UPDATE app.ai_conversations SET deleted_at = now() WHERE id = $1"
+
+
 async def test_a_rating_waits_for_a_deletion_under_way(house: House) -> None:
     async with superuser(house.urls) as connection:
         async with connection.transaction():
-            await connection.execute(
-                "UPDATE app.ai_conversations SET deleted_at = now() WHERE id = $1",
-                uid(NORTH, "conversation", "ana", "live"),
-            )
+            await connection.execute(DELETION, uid(NORTH, "conversation", "ana", "live"))
             rating = asyncio.ensure_future(house.change("submitFeedback", {"messageId": ANSWER, "thumb": "DOWN"}))
             await asyncio.wait([rating], timeout=0.3)
             assert not rating.done()
         assert refusals(await rating) == NOT_FOUND
+    assert await house.events() == []
+
+
+async def test_a_deletion_waits_for_a_rating_under_way(house: House) -> None:
+    statement = Statement(_put(Role.MEMBER, ["rating"]), "app_member")
+    values = {"message_id": uid(NORTH, "answer", "ana", "live"), "rating": 1, "feedback_text": None}
+    values |= {"organization_id": uid(NORTH), "user_id": uid(NORTH, "user", "ana")}
+    async with superuser(house.urls) as connection, superuser(house.urls) as other:
+        async with connection.transaction():
+            [row] = await connection.fetch(statement.sql, *statement.arguments(values))
+            assert str(row["id"]) == RATING
+            gone = asyncio.ensure_future(other.execute(DELETION, uid(NORTH, "conversation", "ana", "live")))
+            await asyncio.wait([gone], timeout=0.3)
+            assert not gone.done()
+        await gone
