@@ -6,7 +6,7 @@
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Final, Generic, TypeVar
+from typing import Annotated, Any, Final, Generic, NamedTuple, TypeVar
 
 import strawberry
 from sqlalchemy import (
@@ -104,8 +104,7 @@ class Order:
         return Order(self.attribute, self.column, is_descending, self.kind)
 
 
-@dataclass(frozen=True)
-class Page:
+class Page(NamedTuple):
     """The checked arguments of a connection."""
 
     size: int

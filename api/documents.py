@@ -7,7 +7,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from graphql import (
     ArgumentNode,
@@ -71,8 +71,7 @@ class Document:
         return next(iter(self.operations.values()))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Prepared:
+class Prepared(NamedTuple):
     """An operation that may run: its document, its syntax tree, and the nodes that it may cost."""
 
     document: Document

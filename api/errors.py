@@ -24,7 +24,7 @@ import asyncpg
 import structlog
 from graphql import GraphQLError, GraphQLSyntaxError
 
-from db.engine import CONNECTION_ERRORS, DatabaseUnavailableError
+from db.pool import CONNECTION_ERRORS, DatabaseUnavailableError
 from db.session import LostCommitError
 
 log = structlog.get_logger(__name__)

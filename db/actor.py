@@ -60,8 +60,11 @@ class Actor:
         return DB_ROLES[self.role]
 
 
-def begin_sql(actor: Actor, *, read_only: bool, request_id: str, timeout_ms: int) -> str:
+def begin_sql(actor: Actor, *, read_only: bool, request_id: str, timeout_ms: int, ends_another: bool = False) -> str:
     """BEGIN and the request context as one message of the simple protocol.
+
+    `ends_another` where a transaction that only read is still open on the connection: it is ended first, and nothing is
+    begun where it left a role or a context. The check comes after BEGIN: before it, it would make a transaction of its own.
 
     A query reads one snapshot (REPEATABLE READ READ ONLY). A change is READ COMMITTED, spelled out: under
     REPEATABLE READ nearly every concurrent audit append would fail with a serialization error.
@@ -69,8 +72,9 @@ def begin_sql(actor: Actor, *, read_only: bool, request_id: str, timeout_ms: int
     if not _REQUEST_ID.match(request_id):
         raise ValueError("a request id is 1 to 64 letters, digits and hyphens")
     mode = "REPEATABLE READ READ ONLY" if read_only else "READ COMMITTED"
+    first, check = ("COMMIT; ", "app.assert_clean(), ") if ends_another else ("", "")
     return (
-        f"BEGIN ISOLATION LEVEL {mode}; SELECT app.begin_request('{actor.organization_id}', '{actor.user_id or ''}', "
+        f"{first}BEGIN ISOLATION LEVEL {mode}; SELECT {check}app.begin_request('{actor.organization_id}', '{actor.user_id or ''}', "
         f"'{actor.actor_id}', '{actor.db_role}', '{request_id}', {int(timeout_ms)})"
     )
 

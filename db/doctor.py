@@ -11,8 +11,8 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import asyncpg
 
 from db.crypto import Keyring
-from db.engine import CONNECTION_ERRORS
 from db.keys import used_keys, uses
+from db.pool import CONNECTION_ERRORS
 
 Connection: TypeAlias = "asyncpg.Connection[Any]"
 

@@ -9,7 +9,8 @@ from typing import Any, Final, Literal
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import asyncpg
-from asyncpg.pool import PoolConnectionProxy
+
+from db.pool import CONNECTION_ERRORS, DatabaseUnavailableError, Pool
 
 Pooler = Literal["session", "transaction"]
 
@@ -37,19 +38,6 @@ _ARRAYS: Final = (
     "ext.vector",
 )
 _ARRAYS_SQL: Final = f"SELECT {', '.join(f'NULL::{name}[]' for name in _ARRAYS)}"
-
-
-# What any use of a connection may raise. InternalClientError is asyncpg's when a backend has said farewell but its socket
-# is not closed yet: the protocol is then in a state in which it sends nothing. TimeoutError is an OSError.
-CONNECTION_ERRORS: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
-
-
-class DatabaseUnavailableError(RuntimeError):
-    """The database cannot be used now; trying again later may help."""
-
-
-class PoolExhaustedError(DatabaseUnavailableError):
-    """Every connection stayed in use for as long as a request may wait for one."""
 
 
 class NotBootstrappedError(DatabaseUnavailableError):
@@ -84,8 +72,8 @@ class Urls:
 class Pools:
     """`api` serves people, `ingest` services: two logins, since a request role reaches whatever its login can."""
 
-    api: "asyncpg.Pool[Any]"
-    ingest: "asyncpg.Pool[Any]"
+    api: Pool
+    ingest: Pool
 
     async def close(self, *, timeout_s: float = 10) -> None:
         """Wait for connections in use, then close; after `timeout_s` they are cut off."""
@@ -105,14 +93,14 @@ async def open_pools(urls: Urls, *, api_size: int = 10, ingest_size: int = 5, po
     except BaseException:
         api.terminate()
         raise
-    return Pools(api, ingest)
+    return Pools(Pool(api, api_size), Pool(ingest, ingest_size))
 
 
 async def open_pool(url: str, *, max_size: int, min_size: int = 1, pooler: str = "session") -> "asyncpg.Pool[Any]":
-    """A pool whose connections give uuids and vectors as text. `pooler="transaction"` fits PgBouncer in that mode.
+    """Asyncpg's pool, with connections that give uuids and vectors as text. `pooler="transaction"` fits PgBouncer in that mode.
 
-    The pool never resets a connection: `app.assert_clean()` at a transaction's end finds what was left behind, while
-    asyncpg's RESET ALL costs a round trip and does not undo SET ROLE.
+    It never resets a connection: `app.assert_clean()` at a transaction's end finds what was left behind, while asyncpg's
+    RESET ALL costs a round trip and does not undo SET ROLE.
     """
     is_pooled = pooler == "transaction"
     settings = {} if is_pooled else {"application_name": "minutebook"}
@@ -129,30 +117,12 @@ async def open_pool(url: str, *, max_size: int, min_size: int = 1, pooler: str =
     )
 
 
-async def acquire(pool: "asyncpg.Pool[Any]", *, timeout_s: float = 5.0) -> PoolConnectionProxy:
-    """A connection, to be given back by `release`. Raises PoolExhaustedError, or asyncpg's errors of a new connection."""
-    try:
-        if pool.get_idle_size():  # there is nothing to wait for, and a time limit has its price
-            return await pool.acquire()
-        return await pool.acquire(timeout=timeout_s)
-    except TimeoutError:
-        raise PoolExhaustedError(f"no connection became free within {timeout_s:g} s") from None
-
-
-async def release(pool: "asyncpg.Pool[Any]", connection: PoolConnectionProxy) -> None:
-    """Give a connection back; one that was closed or terminated is replaced when the next is wanted."""
-    await pool.release(connection)
-
-
 async def check_ready(pools: Pools, *, timeout_s: float = 2.0) -> None:
     """Both logins get an answer from PostgreSQL in time. Raises DatabaseUnavailableError, whose text names no secret."""
     for name, pool in (("api", pools.api), ("ingest", pools.ingest)):
         try:
-            connection = await acquire(pool, timeout_s=timeout_s)
-            try:
+            async with pool.acquire(timeout_s=timeout_s) as connection:
                 await connection.execute("SELECT 1", timeout=timeout_s)
-            finally:
-                await release(pool, connection)
         except CONNECTION_ERRORS as error:
             raise DatabaseUnavailableError(f"the {name} login gets no answer: {type(error).__name__}") from error
 

@@ -1,13 +1,14 @@
 """One transaction that acts as a caller: begun with its first statement, ended in one message, never left behind.
 
-A query's loaders take turns on it (one connection runs one statement at a time), so all of them read one snapshot.
+A query's loaders take turns on it (one connection runs one statement at a time), so all of them read one snapshot. What
+only read gives its connection back before its end: the pool, or the next who begins there, ends it (db/pool.py).
 A change on record commits before the disk has it and is acknowledged after: docs/decisions/0006-commit-then-flush.md.
 """
 
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Hashable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
@@ -18,14 +19,14 @@ from asyncpg.pool import PoolConnectionProxy
 from sqlalchemy import Executable
 
 from db.actor import END, Actor, begin_sql
-from db.engine import CONNECTION_ERRORS, Pools, acquire, release
+from db.engine import Pools
+from db.pool import CONNECTION_ERRORS, END_TIMEOUT_S, Held
 from db.statement import shapes
 from db.types import Role
 
 log = structlog.get_logger(__name__)
 
 STATEMENT_TIMEOUT_MS: Final = 5_000
-END_TIMEOUT_S: Final = 5.0
 ROLLBACK: Final = "ROLLBACK; SELECT app.assert_clean()"
 # COMMIT of an aborted transaction is a rollback without an error; a statement before it in the same message fails there.
 COMMIT: Final = f"SELECT 1; {END}"
@@ -66,7 +67,7 @@ class Session:
     """The caller's transaction. `statements` lists the data statements that it ran, for tests and for tracing."""
 
     __slots__ = (
-        "_connection", "_events", "_failure", "_has_begun", "_limits", "_lock", "_pool", "_read_only", "_request_id",
+        "_events", "_failure", "_has_begun", "_held", "_limits", "_lock", "_pool", "_read_only", "_request_id",
         "_running", "actor", "now", "statements",
     )  # fmt: skip
 
@@ -80,7 +81,7 @@ class Session:
         self._read_only = read_only
         self._request_id = request_id
         self._limits = limits
-        self._connection: PoolConnectionProxy | None = None
+        self._held: Held | None = None
         self._lock = asyncio.Lock()
         self._failure: Exception | None = None
         self._running: asyncio.Task[Any] | None = None
@@ -131,31 +132,44 @@ class Session:
                 raise self._failure
             self._running = asyncio.current_task()
             try:
-                connection = self._connection or await self._begin()
+                held = self._held or await self._begin()
                 if method != "execute":
                     self.statements.append(sql)
-                return await getattr(connection, method)(sql, *arguments) if method != "begin" else None
+                return await getattr(held.connection, method)(sql, *arguments) if method != "begin" else None
             except BaseException as error:
                 self._failure = error if isinstance(error, Exception) else TransactionOverError("cut off")
                 raise
             finally:
                 self._running = None
 
-    async def _begin(self) -> PoolConnectionProxy:
-        connection = await acquire(self._pool, timeout_s=self._limits.acquire_s)
-        self._connection = connection
-        await connection.execute(
-            begin_sql(
+    async def _begin(self) -> Held:
+        pool = self._pool
+        while True:
+            held = self._held = await pool.take(timeout_s=self._limits.acquire_s)
+            ends_another = held.is_open
+            begin = begin_sql(
                 self.actor,
                 read_only=self._read_only,
                 request_id=self._request_id,
                 timeout_ms=self._limits.statement_ms,
+                ends_another=ends_another,
             )
-        )
+            try:
+                await held.connection.execute(begin)
+            except CONNECTION_ERRORS:
+                if not ends_another:
+                    raise
+                # Nothing has begun, and what failed may be the end of another's reading: that is not this caller's matter.
+                log.exception("connection.dropped", role=self.actor.role.value)
+                self._held = None
+                pool.drop(held)
+            else:
+                held.is_open = False
+                break
         self._has_begun = True
         if not self._read_only:
             _under_way[self.actor.organization_id] += 1
-        return connection
+        return held
 
     async def finish(self, *, failed: bool) -> None:
         """End the transaction and give the connection back, clean or not at all; a cancellation does not stop it.
@@ -165,6 +179,11 @@ class Session:
         if failed or self._failure is not None or self._running is not None:
             # Shielded: a cancelled request must not leave its transaction open on a pooled connection.
             await asyncio.shield(self._finish(failed=failed))
+        elif self._read_only:
+            self._failure = TransactionOverError("the transaction is over")
+            held, self._held = self._held, None
+            if held is not None:
+                self._pool.give_back(held, is_open=True)
         else:  # a shield is a task; one that is cancelled just here costs its connection instead
             await self._finish(failed=False)
 
@@ -175,11 +194,11 @@ class Session:
             # A loader's task outlives the request that waited for it: it may neither hold nor take a connection now.
             running.cancel()
         async with self._lock:
-            connection, self._connection = self._connection, None
+            held, self._held = self._held, None
         is_undone = failed or failure is not None or running is not None
-        if connection is not None:
+        if held is not None:
             try:
-                await self._end(connection, is_undone=is_undone, failed=failed)
+                await self._end(held, is_undone=is_undone, failed=failed)
             finally:
                 self._leave()
         if is_undone and not failed:
@@ -196,14 +215,12 @@ class Session:
             if not _under_way[organization_id]:
                 del _under_way[organization_id]
 
-    async def _end(self, connection: PoolConnectionProxy, *, is_undone: bool, failed: bool) -> None:
-        is_clean = False
+    async def _end(self, held: Held, *, is_undone: bool, failed: bool) -> None:
+        connection, is_clean = held.connection, False
         try:
             # The driver's timer: asyncio.timeout would cost a tenth of a message.
             if is_undone:
                 await connection.execute(ROLLBACK, timeout=END_TIMEOUT_S)
-            elif self._read_only:
-                await connection.execute(END, timeout=END_TIMEOUT_S)
             else:
                 await self._commit(connection)
             is_clean = True
@@ -213,11 +230,11 @@ class Session:
             if not failed:  # else the caller is told what came first
                 raise
         finally:
-            if not is_clean:
+            if is_clean:
+                self._pool.give_back(held)
+            else:
                 log.error("connection.dropped", role=self.actor.role.value)
-                with suppress(asyncpg.InterfaceError):  # its loss was noticed, and the pool has taken it back already
-                    connection.terminate()
-            await release(self._pool, connection)
+                self._pool.drop(held)
 
     async def _commit(self, connection: PoolConnectionProxy) -> None:
         events = self._events

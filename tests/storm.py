@@ -8,17 +8,16 @@ import random
 import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import asyncpg
 import pytest
-from asyncpg.pool import PoolConnectionProxy
 
-from db import session as sessions
-from db.actor import Actor
-from db.engine import Pools, Urls, acquire, release
+from db.actor import END, Actor
+from db.engine import Pools, Urls
+from db.pool import Held, Pool
 from db.session import Limits, LostCommitError, Session, act_as
 from db.types import Role
 from tests.databases import superuser
@@ -86,17 +85,13 @@ async def busy(urls: Urls, *, within_s: float = 1.0) -> list[str]:
     return [str(dict(row)) for row in rows]
 
 
-async def whole(pool: "asyncpg.Pool[Any]") -> bool:
+async def whole(pool: Pool) -> bool:
     """Whether every connection of the pool can be had, outside of a transaction and clean."""
-    taken: list[PoolConnectionProxy] = []
-    try:
-        for _ in range(pool.get_max_size()):
-            taken.append(await acquire(pool, timeout_s=2))
-            await taken[-1].execute("SELECT app.assert_clean()")
-        return not any(connection.is_in_transaction() for connection in taken)
-    finally:
+    async with AsyncExitStack() as stack:
+        taken = [await stack.enter_async_context(pool.acquire(timeout_s=2)) for _ in range(pool.size)]
         for connection in taken:
-            await release(pool, connection)
+            await connection.execute("SELECT app.assert_clean()")
+        return not any(connection.is_in_transaction() for connection in taken)
 
 
 class Storm:
@@ -113,22 +108,30 @@ class Storm:
         """What was found when all operations have ended."""
         self._left_count = operations
         with monkeypatch.context() as patch:
-            patch.setattr(sessions, "acquire", self._looked_at)
+            patch.setattr(Pool, "take", self._looking(Pool.take))
             await asyncio.gather(*(self._work() for _ in range(workers)))
         return self.found
 
-    async def _looked_at(self, pool: "asyncpg.Pool[Any]", *, timeout_s: float) -> PoolConnectionProxy:
-        connection = await acquire(pool, timeout_s=timeout_s)
-        try:
-            await connection.execute("SELECT app.assert_clean()")
-            if connection.is_in_transaction():
-                self.found.unclean.append("in a transaction")
-        except asyncpg.PostgresError as error:
-            self.found.unclean.append(str(error))
-        except BaseException:
-            await release(pool, connection)
-            raise
-        return connection
+    def _looking(self, take: Callable[..., Awaitable[Held]]) -> Callable[..., Awaitable[Held]]:
+        """What takes a connection and looks at it; half of those that are still open go on as they are."""
+
+        async def taken(pool: Pool, *, timeout_s: float = 5.0) -> Held:
+            held = await take(pool, timeout_s=timeout_s)
+            if held.is_open and self._rng.random() < 0.5:
+                return held
+            try:
+                await held.connection.execute(END if held.is_open else "SELECT app.assert_clean()")
+                held.is_open = False
+                if held.connection.is_in_transaction():
+                    self.found.unclean.append("in a transaction")
+            except asyncpg.PostgresError as error:
+                self.found.unclean.append(str(error))
+            except BaseException:
+                pool.drop(held)
+                raise
+            return held
+
+        return taken
 
     async def _work(self) -> None:
         kinds: dict[Callable[[Actor], Awaitable[None]], int] = {

@@ -17,6 +17,7 @@ from api.auth.config import AuthConfig
 from api.auth.tokens import MAX_CLAIM_CHARS, Identity, Verifier
 from api.errors import BadUserInputError, UnauthenticatedError, UnavailableError
 from db.actor import Actor
+from db.pool import Pool, PoolExhaustedError
 from db.types import Role
 
 ORGANIZATION_HEADER: Final = "X-Organization"
@@ -44,7 +45,7 @@ class Directory(Protocol):
 
 
 class _PoolDirectory:
-    def __init__(self, api: asyncpg.Pool, ingest: asyncpg.Pool, acquire_s: float) -> None:
+    def __init__(self, api: Pool, ingest: Pool, acquire_s: float) -> None:
         self._api = api
         self._ingest = ingest
         self._acquire_s = acquire_s
@@ -60,19 +61,16 @@ class _PoolDirectory:
         rows = await self._rows(self._ingest, _SERVICE, organization)
         return [Membership(row["organization_id"], row["slug"], None, Role.SERVICE) for row in rows]
 
-    async def _rows(self, pool: asyncpg.Pool, sql: str, *values: str) -> Sequence[asyncpg.Record]:
+    async def _rows(self, pool: Pool, sql: str, *values: str) -> Sequence[asyncpg.Record]:
         try:
-            connection = await pool.acquire(timeout=self._acquire_s)
-        except TimeoutError:
+            async with pool.acquire(timeout_s=self._acquire_s) as connection:
+                rows: Sequence[asyncpg.Record] = await connection.fetch(sql, *values)
+                return rows
+        except PoolExhaustedError:
             raise UnavailableError from None
-        try:
-            rows: Sequence[asyncpg.Record] = await connection.fetch(sql, *values)
-            return rows
-        finally:
-            await pool.release(connection)
 
 
-def directory_of(api: asyncpg.Pool, ingest: asyncpg.Pool, *, acquire_s: float = 5.0) -> Directory:
+def directory_of(api: Pool, ingest: Pool, *, acquire_s: float = 5.0) -> Directory:
     """The directory in the database: people through the API's login, services through the ingest login."""
     return _PoolDirectory(api, ingest, acquire_s)
 

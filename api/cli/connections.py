@@ -83,7 +83,7 @@ def one_line() -> Iterator[None]:
 
     from db.bootstrap import BootstrapError
     from db.credentials import CredentialsError
-    from db.engine import DatabaseUnavailableError
+    from db.pool import DatabaseUnavailableError
     from db.postgres_programs import PostgresProgramsError
 
     try:

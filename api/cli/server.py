@@ -152,6 +152,7 @@ def serve_until_stopped(
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # nothing is decided by what a proxy says
             limit_concurrency=settings.limits.connections,
             timeout_graceful_shutdown=DRAIN_S,
         )

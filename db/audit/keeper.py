@@ -13,7 +13,8 @@ import structlog
 
 from db.audit.checkpoints import BrokenChainError, Connection, Signer, due, sign
 from db.audit.notes import NotesError
-from db.engine import CONNECT_TIMEOUT_S, CONNECTION_ERRORS
+from db.engine import CONNECT_TIMEOUT_S
+from db.pool import CONNECTION_ERRORS
 
 log = structlog.get_logger(__name__)
 

@@ -25,7 +25,7 @@ from api.errors import (
 from api.http import GRAPHQL_JSON, JSON, GraphQLAnswer, GraphQLEndpoint, GraphQLRequest, Headers, Reply, graphql_route
 from api.limits import Limits
 from db.actor import Actor
-from db.engine import PoolExhaustedError
+from db.pool import PoolExhaustedError
 from db.session import LostCommitError
 from db.types import Role
 

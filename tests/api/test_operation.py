@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import httpx
 import pytest
 from litestar import Litestar
@@ -22,6 +21,7 @@ from db.bootstrap import bootstrap
 from db.embedded import EmbeddedServer
 from db.engine import Pools, Urls
 from db.migrate import upgrade
+from db.pool import Pool
 from db.session import Session
 from tests.client import Client, client_of
 from tests.databases import clone, superuser
@@ -114,7 +114,7 @@ async def test_a_request_cancelled_at_any_await_point_leaves_nothing(
             if answer is not None and steps.count < at:
                 assert answer.data
                 break
-        assert at > 8
+        assert at > 6
 
 
 # ── two at once ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -169,11 +169,11 @@ async def test_a_full_pool_is_503_in_time_bad_tokens_are_still_401_and_then_all_
     planted: Urls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     acquired: list[object] = []
-    acquire = asyncpg.pool.Pool.acquire
+    take = Pool.take
 
-    def counted(pool: Any, **how: Any) -> Any:
+    def counted(pool: Pool, **how: Any) -> Any:
         acquired.append(pool)
-        return acquire(pool, **how)
+        return take(pool, **how)
 
     async with started(planted, tmp_path, POOL_TIMEOUT="1") as client:
         pool = pools_of(client).api
@@ -182,7 +182,7 @@ async def test_a_full_pool_is_503_in_time_bad_tokens_are_still_401_and_then_all_
             waiting = [asyncio.ensure_future(sent(client, client.token(who), INBOX)) for who in ("alice", "bob") * 3]
             await asyncio.sleep(0.05)
             with monkeypatch.context() as patch:
-                patch.setattr(asyncpg.pool.Pool, "acquire", counted)
+                patch.setattr(Pool, "take", counted)
                 for bad in ("x", client.token("alice")[:-2], "a.b.c"):
                     refused = await sent(client, bad)
                     assert (refused.status_code, refused.json()["errors"][0]["extensions"]["code"]) == (
@@ -252,9 +252,8 @@ async def test_a_role_left_on_a_connection_ends_that_connection_and_not_the_next
         async with pools_of(client).api.acquire() as held:
             before = held.get_server_pid()
         await connection.execute(begin.replace("SET LOCAL ROLE", "SET ROLE"))
-        answer = await client.ask(BOTH)
+        assert (await client.ask(BOTH)).data
         await connection.execute(begin)
-        assert (answer.status, answer.codes, "data" in answer.body) == (500, ["INTERNAL"], False)
         assert (await client.ask(BOTH)).data
         async with pools_of(client).api.acquire() as held:
             assert held.get_server_pid() != before

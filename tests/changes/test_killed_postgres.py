@@ -16,8 +16,9 @@ import pytest
 
 from db.bootstrap import bootstrap
 from db.embedded import AlreadyRunningError, EmbeddedServer
-from db.engine import CONNECTION_ERRORS, Urls
+from db.engine import Urls
 from db.migrate import upgrade
+from db.pool import CONNECTION_ERRORS
 from tests.changes.changing import head, is_whole
 from tests.changes.house import House
 from tests.changes.interrupted import KINDS, Round, Rounds, walk

@@ -9,20 +9,8 @@ import pytest
 
 from db.bootstrap import bootstrap
 from db.embedded import EmbeddedServer
-from db.engine import (
-    DatabaseUnavailableError,
-    NotBootstrappedError,
-    PoolExhaustedError,
-    Pools,
-    Urls,
-    acquire,
-    at,
-    check_ready,
-    masked,
-    open_pool,
-    open_pools,
-    release,
-)
+from db.engine import NotBootstrappedError, Pools, Urls, at, check_ready, masked, open_pool, open_pools
+from db.pool import DatabaseUnavailableError
 from tests.databases import superuser
 
 ID = "01997a2e-5f00-7abc-8def-000000000001"
@@ -90,33 +78,10 @@ async def test_a_request_never_waits_for_asyncpg_to_learn_a_type(pool: "asyncpg.
     assert seen == [sql]
 
 
-async def test_giving_a_connection_back_costs_no_round_trip(pool: "asyncpg.Pool[Any]") -> None:
-    connection = await acquire(pool)
-    await connection.execute("SET application_name = 'kept'")
-    await release(pool, connection)
-    assert await pool.fetchval("SELECT current_setting('application_name')") == "kept"
-
-
 async def test_a_statement_is_prepared_once_for_the_life_of_its_connection(pool: "asyncpg.Pool[Any]") -> None:
     for _ in range(3):
         await pool.fetch("SELECT 1 AS once")
     assert await pool.fetchval("SELECT count(*) FROM pg_prepared_statements WHERE statement = 'SELECT 1 AS once'") == 1
-
-
-async def test_waiting_for_a_connection_ends_in_an_error_of_ours(pool: "asyncpg.Pool[Any]") -> None:
-    held = await acquire(pool)
-    with pytest.raises(PoolExhaustedError, match=r"within 0.05 s"):
-        await acquire(pool, timeout_s=0.05)
-    await release(pool, held)
-    await release(pool, await acquire(pool, timeout_s=0.05))
-
-
-async def test_a_terminated_connection_is_replaced(pool: "asyncpg.Pool[Any]") -> None:
-    connection = await acquire(pool)
-    before = connection.get_server_pid()
-    connection.terminate()
-    await release(pool, connection)
-    assert await pool.fetchval("SELECT pg_backend_pid()") != before
 
 
 async def test_behind_a_transaction_pooler_nothing_outlives_a_statement(prepared: Urls) -> None:
@@ -142,8 +107,8 @@ async def test_both_pools_answer_or_the_database_is_unavailable(prepared: Urls) 
 
 async def test_closing_does_not_wait_for_ever_for_a_connection_in_use(prepared: Urls) -> None:
     pools = await open_pools(prepared, api_size=1, ingest_size=1)
-    held = await acquire(pools.api)
-    server_process = held.get_server_pid()
+    held = await pools.api.take()
+    server_process = held.connection.get_server_pid()
     async with asyncio.timeout(5):
         await pools.close(timeout_s=0.1)
     async with superuser(prepared) as connection:
