@@ -119,7 +119,7 @@ async def changed(info: Info, given: object, effect: Effect) -> Done:
         claim = None  # a role that may change nothing has nothing to do once
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            async with context.writing() as session:
+            async with context.writing(context.session) as session:
                 session.statements = context.session.statements
                 return await _once(Change(session), effect, claim)
         except _UndoneError as undone:

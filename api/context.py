@@ -20,14 +20,14 @@ class Context:
     """Made for one operation and thrown away with it; nothing in here outlives or is shared between two.
 
     `session` is the READ ONLY transaction that all loaders share; `open_session` makes the next one, `writing` a
-    READ COMMITTED one around a change.
+    READ COMMITTED one around a change, whose commit begins the one that it is given.
     """
 
     actor: Actor
     session: Session
     request_id: str
     open_session: Callable[[], Session]
-    writing: Callable[[], AbstractAsyncContextManager[Session]]
+    writing: Callable[[Session], AbstractAsyncContextManager[Session]]
     embedder: Embedder | None = None
     keyring: Keyring | None = None
     reads: dict[str, set[str]] = field(default_factory=dict)

@@ -24,8 +24,8 @@ import asyncpg
 import structlog
 from graphql import GraphQLError, GraphQLSyntaxError
 
+from db.commit import LostCommitError
 from db.pool import CONNECTION_ERRORS, DatabaseUnavailableError
-from db.session import LostCommitError
 
 log = structlog.get_logger(__name__)
 

@@ -99,8 +99,8 @@ class Operations:
         def open_session() -> Session:
             return Session(self.pools, actor, read_only=True, request_id=request_id, limits=limits, now=now)
 
-        def writing() -> AbstractAsyncContextManager[Session]:
-            return act_as(self.pools, actor, read_only=False, request_id=request_id, limits=limits, now=now)
+        def writing(then: Session) -> AbstractAsyncContextManager[Session]:
+            return act_as(self.pools, actor, read_only=False, request_id=request_id, limits=limits, now=now, then=then)
 
         return Context(actor, open_session(), request.request_id, open_session, writing, self.embedder, self.keyring)
 

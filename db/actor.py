@@ -25,6 +25,8 @@ CONTEXT_USER: Final = "nullif(current_setting('app.user_id', true), '')::uuid"
 CONTEXT_ACTOR: Final = "nullif(current_setting('app.actor_id', true), '')::uuid"
 
 END: Final = "COMMIT; SELECT app.assert_clean()"
+# Where this savepoint is, a change is stored and what reads on after it has begun (db/commit.py).
+READING: Final = "reading"
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9-]{1,64}\Z")
 
@@ -60,11 +62,19 @@ class Actor:
         return DB_ROLES[self.role]
 
 
-def begin_sql(actor: Actor, *, read_only: bool, request_id: str, timeout_ms: int, ends_another: bool = False) -> str:
+def begin_sql(
+    actor: Actor,
+    *,
+    read_only: bool,
+    request_id: str,
+    timeout_ms: int,
+    ends_another: bool = False,
+    is_after_change: bool = False,
+) -> str:
     """BEGIN and the request context as one message of the simple protocol.
 
-    `ends_another` where a transaction that only read is still open on the connection: it is ended first, and nothing is
-    begun where it left a role or a context. The check comes after BEGIN: before it, it would make a transaction of its own.
+    `ends_another` where a transaction is still open on the connection, one that only read or (`is_after_change`) a change
+    that is committed by this: it is ended first, and nothing is begun where it left a role or a context. The check comes after BEGIN: before it, it would make a transaction of its own.
 
     A query reads one snapshot (REPEATABLE READ READ ONLY). A change is READ COMMITTED, spelled out: under
     REPEATABLE READ nearly every concurrent audit append would fail with a serialization error.
@@ -73,8 +83,9 @@ def begin_sql(actor: Actor, *, read_only: bool, request_id: str, timeout_ms: int
         raise ValueError("a request id is 1 to 64 letters, digits and hyphens")
     mode = "REPEATABLE READ READ ONLY" if read_only else "READ COMMITTED"
     first, check = ("COMMIT; ", "app.assert_clean(), ") if ends_another else ("", "")
+    mark = f"SAVEPOINT {READING}; " if is_after_change else ""
     return (
-        f"{first}BEGIN ISOLATION LEVEL {mode}; SELECT {check}app.begin_request('{actor.organization_id}', '{actor.user_id or ''}', "
+        f"{first}BEGIN ISOLATION LEVEL {mode}; {mark}SELECT {check}app.begin_request('{actor.organization_id}', '{actor.user_id or ''}', "
         f"'{actor.actor_id}', '{actor.db_role}', '{request_id}', {int(timeout_ms)})"
     )
 

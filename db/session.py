@@ -15,10 +15,10 @@ from typing import Any, Final, Literal
 
 import asyncpg
 import structlog
-from asyncpg.pool import PoolConnectionProxy
 from sqlalchemy import Executable
 
-from db.actor import END, Actor, begin_sql
+from db.actor import Actor, begin_sql
+from db.commit import ROLLBACK, LostCommitError, commit, commit_sql, is_rolled_back
 from db.engine import Pools
 from db.pool import CONNECTION_ERRORS, END_TIMEOUT_S, Held
 from db.statement import shapes
@@ -27,28 +27,10 @@ from db.types import Role
 log = structlog.get_logger(__name__)
 
 STATEMENT_TIMEOUT_MS: Final = 5_000
-ROLLBACK: Final = "ROLLBACK; SELECT app.assert_clean()"
-# COMMIT of an aborted transaction is a rollback without an error; a statement before it in the same message fails there.
-COMMIT: Final = f"SELECT 1; {END}"
 APPEND: Final = "SELECT app.audit_append($1::jsonb)"
-
-# A change that is alone in its organization: its COMMIT waits for the disk, with the head of the chain locked.
-COMMIT_ON_RECORD: Final = f"SELECT app.audit_append('{{events}}'); {END}"
-
-# One of several: COMMIT gives the lock back without waiting for the disk; then the message's own commit waits, for all
-# that was committed before it, together with everybody else's. set_config, not SET LOCAL: it must not reach Citus
-# workers, which nobody would then wait for.
-COMMIT_THEN_FLUSH: Final = (
-    "SELECT app.audit_append('{events}'), set_config('synchronous_commit', 'off', true);"
-    " COMMIT; SELECT app.assert_clean(), pg_logical_emit_message(true, 'minutebook', '')"
-)
 
 # The changes under way in this process, by organization. It only tells which way is the cheaper one; both are right.
 _under_way: Counter[str] = Counter()
-
-
-class LostCommitError(Exception):
-    """What the transaction did was not stored: a statement of it failed."""
 
 
 class TransactionOverError(RuntimeError):
@@ -147,15 +129,8 @@ class Session:
         while True:
             held = self._held = await pool.take(timeout_s=self._limits.acquire_s)
             ends_another = held.is_open
-            begin = begin_sql(
-                self.actor,
-                read_only=self._read_only,
-                request_id=self._request_id,
-                timeout_ms=self._limits.statement_ms,
-                ends_another=ends_another,
-            )
             try:
-                await held.connection.execute(begin)
+                await held.connection.execute(self._begin_sql(ends_another=ends_another))
             except CONNECTION_ERRORS:
                 if not ends_another:
                     raise
@@ -171,10 +146,21 @@ class Session:
             _under_way[self.actor.organization_id] += 1
         return held
 
-    async def finish(self, *, failed: bool) -> None:
+    def _begin_sql(self, *, ends_another: bool, is_after_change: bool = False) -> str:
+        return begin_sql(
+            self.actor,
+            read_only=self._read_only,
+            request_id=self._request_id,
+            timeout_ms=self._limits.statement_ms,
+            ends_another=ends_another,
+            is_after_change=is_after_change,
+        )
+
+    async def finish(self, *, failed: bool, then: "Session | None" = None) -> None:
         """End the transaction and give the connection back, clean or not at all; a cancellation does not stop it.
 
-        Raises, unless it `failed` anyway: why it could not begin, LostCommitError, or errors of its end.
+        What a change has committed `then` reads, a session of the same caller that has not begun: its BEGIN goes out with
+        the COMMIT where that can be, and it has the connection. Raises, unless it `failed` anyway: why it could not begin, LostCommitError, or errors of its end.
         """
         if failed or self._failure is not None or self._running is not None:
             # Shielded: a cancelled request must not leave its transaction open on a pooled connection.
@@ -185,9 +171,9 @@ class Session:
             if held is not None:
                 self._pool.give_back(held, is_open=True)
         else:  # a shield is a task; one that is cancelled just here costs its connection instead
-            await self._finish(failed=False)
+            await self._finish(failed=False, then=then)
 
-    async def _finish(self, *, failed: bool) -> None:
+    async def _finish(self, *, failed: bool, then: "Session | None" = None) -> None:
         failure, running = self._failure, self._running
         self._failure = failure or TransactionOverError("the transaction is over")
         if running is not None:
@@ -198,7 +184,7 @@ class Session:
         is_undone = failed or failure is not None or running is not None
         if held is not None:
             try:
-                await self._end(held, is_undone=is_undone, failed=failed)
+                await self._end(held, is_undone=is_undone, failed=failed, then=then)
             finally:
                 self._leave()
         if is_undone and not failed:
@@ -215,49 +201,40 @@ class Session:
             if not _under_way[organization_id]:
                 del _under_way[organization_id]
 
-    async def _end(self, held: Held, *, is_undone: bool, failed: bool) -> None:
-        connection, is_clean = held.connection, False
+    async def _end(self, held: Held, *, is_undone: bool, failed: bool, then: "Session | None") -> None:
+        connection, is_clean, goes_on = held.connection, False, False
         try:
             # The driver's timer: asyncio.timeout would cost a tenth of a message.
             if is_undone:
                 await connection.execute(ROLLBACK, timeout=END_TIMEOUT_S)
             else:
-                await self._commit(connection)
+                goes_on = await self._commit(held, then)
             is_clean = True
         except (*CONNECTION_ERRORS, LostCommitError) as error:
             if isinstance(error, asyncpg.PostgresError | LostCommitError) and not is_undone:
-                is_clean = await _is_rolled_back(connection)
+                is_clean = await is_rolled_back(connection)
             if not failed:  # else the caller is told what came first
                 raise
         finally:
-            if is_clean:
+            if is_clean and not goes_on:
                 self._pool.give_back(held)
-            else:
+            elif not is_clean:
                 log.error("connection.dropped", role=self.actor.role.value)
                 self._pool.drop(held)
 
-    async def _commit(self, connection: PoolConnectionProxy) -> None:
-        events = self._events
-        sql = COMMIT
-        if events is not None:
-            is_alone = _under_way[self.actor.organization_id] == 1
-            # A quote stands in JSON in strings alone, where it may be escaped: nothing in the events ends the literal.
-            quoted = events.replace("'", "\\u0027")
-            sql = (COMMIT_ON_RECORD if is_alone else COMMIT_THEN_FLUSH).format(events=quoted)
-        try:
-            await connection.execute(sql, timeout=END_TIMEOUT_S)
-        except asyncpg.InFailedSQLTransactionError as error:
-            raise LostCommitError from error
-
-
-async def _is_rolled_back(connection: PoolConnectionProxy) -> bool:
-    """Whether a connection whose last message failed is clean again."""
-    try:
-        async with asyncio.timeout(END_TIMEOUT_S):
-            await connection.execute(ROLLBACK)
-    except CONNECTION_ERRORS:
-        return False
-    return True
+    async def _commit(self, held: Held, then: "Session | None") -> bool:
+        """Commit; whether `then` has the connection now."""
+        is_alone = _under_way[self.actor.organization_id] == 1
+        if then is None:
+            return await commit(held.connection, commit_sql(self._events, is_alone=is_alone), begins_next=False)
+        async with then._lock:  # a loader that was left over could begin it meanwhile
+            is_new = not then._has_begun and then._failure is None
+            begin = then._begin_sql(ends_another=True, is_after_change=True) if is_new else None
+            sql = commit_sql(self._events, is_alone=is_alone, begin=begin)
+            goes_on = await commit(held.connection, sql, begins_next=is_new)
+            if goes_on:
+                then._held, then._has_begun = held, True
+        return goes_on
 
 
 @asynccontextmanager
@@ -269,8 +246,12 @@ async def act_as(
     request_id: str = "-",
     limits: Limits = Limits(),
     now: datetime | None = None,
+    then: Session | None = None,
 ) -> AsyncIterator[Session]:
-    """The transaction of `actor`: committed at the end of the block, rolled back when it raises or is cancelled."""
+    """The transaction of `actor`: committed at the end of the block, rolled back when it raises or is cancelled.
+
+    `then` reads what it has committed (`Session.finish`).
+    """
     now = now or datetime.now(UTC)
     session = Session(pools, actor, read_only=read_only, request_id=request_id, limits=limits, now=now)
     try:
@@ -278,4 +259,4 @@ async def act_as(
     except BaseException:
         await session.finish(failed=True)
         raise
-    await session.finish(failed=False)
+    await session.finish(failed=False, then=then)

@@ -16,9 +16,10 @@ import asyncpg
 import pytest
 
 from db.actor import END, Actor
+from db.commit import LostCommitError
 from db.engine import Pools, Urls
 from db.pool import Held, Pool
-from db.session import Limits, LostCommitError, Session, act_as
+from db.session import Limits, Session, act_as
 from db.types import Role
 from tests.databases import superuser
 

@@ -25,8 +25,8 @@ from api.errors import (
 from api.http import GRAPHQL_JSON, JSON, GraphQLAnswer, GraphQLEndpoint, GraphQLRequest, Headers, Reply, graphql_route
 from api.limits import Limits
 from db.actor import Actor
+from db.commit import LostCommitError
 from db.pool import PoolExhaustedError
-from db.session import LostCommitError
 from db.types import Role
 
 ORGANIZATION = "11111111-1111-4111-8111-111111111111"

@@ -276,10 +276,10 @@ async def test_a_retry_after_a_crash_has_one_effect(house: House, monkeypatch: p
     assert [action for action, *_ in await house.events()] == ["conversation.created", "message.sent"]
 
 
-def _dying(commit: Callable[[Session, Any], Any], *, is_stored: bool) -> Callable[[Session, Any], Any]:
-    async def die(session: Session, connection: Any) -> None:
+def _dying(commit: Callable[..., Any], *, is_stored: bool) -> Callable[..., Any]:
+    async def die(*given: Any) -> None:
         if is_stored:
-            await commit(session, connection)
+            await commit(*given)
         raise ConnectionResetError("the connection is gone")
 
     return die

@@ -22,6 +22,7 @@ PORT: Final = 5432  # names the socket; nothing listens on a network
 _QUERY, _SYNC, _FLUSH, _SASL = b"Q", b"S", b"H", b"p"
 _ENDS_FLIGHT: Final = (_QUERY, _SYNC, _FLUSH, _SASL)
 # The message that completes PostgreSQL's answer: ReadyForQuery, or after a Flush what a Describe is told.
+_REQUEST: Final = re.compile(r"(?: SELECT)? app\.begin_request.*")
 _EVENTS: Final = re.compile(r"'\[[^']*\]'")
 _COMPLETES: Final = {_FLUSH: b"TnE", _SASL: b"RE"}
 
@@ -180,7 +181,7 @@ async def _message(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
 def _text(kind: bytes, message: bytes) -> str:
     """The SQL of a Query or a Parse, without what differs from request to request; else the kind of the message."""
     if kind == _QUERY:
-        return _EVENTS.sub("…", message[5:-1].decode().partition(" SELECT app.begin_request")[0])
+        return _EVENTS.sub("…", _REQUEST.sub("", message[5:-1].decode()))
     if kind == b"P":
         return message[5:].split(b"\0")[1].decode()
     return kind.decode()

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import nullcontext, suppress
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
@@ -14,9 +15,10 @@ import pytest
 
 from db import session as sessions
 from db.actor import DB_ROLES, Actor
+from db.commit import LostCommitError
 from db.engine import Pools, Urls, open_pools
 from db.pool import CONNECTION_ERRORS, PoolExhaustedError
-from db.session import Limits, LostCommitError, Session, TransactionOverError, act_as
+from db.session import Limits, Session, TransactionOverError, act_as
 from db.types import Role
 from tests.databases import superuser
 from tests.storm import READS, busy, person, plant, whole
@@ -266,8 +268,9 @@ async def test_a_forgotten_statement_is_stopped_and_takes_no_other_connection(
 
 
 @pytest.mark.parametrize("others", [0, 1])
+@pytest.mark.parametrize("reads_on", [False, True])
 async def test_a_change_on_record_is_on_the_disk_before_it_is_acknowledged(
-    urls: Urls, others: int, monkeypatch: pytest.MonkeyPatch
+    urls: Urls, others: int, reads_on: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await plant(urls, 2)
     if others:
@@ -280,10 +283,12 @@ async def test_a_change_on_record_is_on_the_disk_before_it_is_acknowledged(
             )
         pools = await open_pools(urls, api_size=1, ingest_size=1)
         for _ in range(3):
-            async with act_as(pools, MEMBER, read_only=False) as session:
+            then = Session(pools, MEMBER, read_only=True, request_id="r", limits=Limits(), now=datetime.now(UTC))
+            async with act_as(pools, MEMBER, read_only=False, then=then if reads_on else None) as session:
                 [before] = await session.fetch_text("SELECT pg_current_wal_insert_lsn()::text")
                 await session.commit_with(EVENT)
             assert await connection.fetchval("SELECT pg_current_wal_flush_lsn() > $1::text::pg_lsn", before[0])
+            await then.finish(failed=False)
         await pools.close()
         texts = await connection.fetch("SELECT convert_from(payload, 'UTF8')::jsonb ->> 'text' FROM app.audit_payloads")
         assert [row[0] for row in texts] == ["'; DROP TABLE x; --"] * 3
