@@ -1,7 +1,7 @@
 """One operation from a well-formed request to its answer: document, transaction, execution, record, mask.
 
-A query reads one snapshot in one READ ONLY transaction that ends before the answer leaves. What a person was shown of
-payloads is then appended to the audit chain; if that fails, the answer does not leave.
+A query reads one snapshot in one READ ONLY transaction. What a person was shown of payloads is then appended to the
+audit chain; if that fails, the answer does not leave.
 """
 
 import time
