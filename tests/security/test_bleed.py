@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from db import session as sessions
+from db import commit as commits
+from db import pool as pools_of_ours
 from db.engine import Pools, Urls, open_pools
 from tests.databases import superuser
 from tests.full import is_full
@@ -58,6 +59,7 @@ async def test_a_context_or_a_role_that_outlives_its_transaction_is_found(
     async with superuser(urls) as connection:
         body = await connection.fetchval("SELECT pg_get_functiondef('app.begin_request'::regproc)")
         await connection.execute(body.replace(kept, kept.replace("LOCAL ", "")))
-    monkeypatch.setattr(sessions, "END", "COMMIT")  # nobody looks at the end
+    for module in (commits, pools_of_ours):
+        monkeypatch.setattr(module, "END", "COMMIT")  # nobody looks at the end
     found = await leaky(urls, pools, monkeypatch)
     assert "a role or a context is left on this connection" in found.unclean
