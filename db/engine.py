@@ -160,7 +160,8 @@ def _is_replaced(key: str, user: str | None, database: str | None) -> bool:
 
 async def _prepare(connection: "asyncpg.Connection[Any]") -> None:
     try:
-        await connection.set_type_codec("uuid", schema="pg_catalog", encoder=str, decoder=str, format="text")
+        # The driver's own codec of text: one in Python is called for each value, and a page has hundreds.
+        await connection.set_builtin_type_codec("uuid", schema="pg_catalog", codec_name="text", format="text")
         await connection.set_type_codec("vector", schema="ext", encoder=str, decoder=str, format="text")
         await connection.fetchrow(_ARRAYS_SQL)
     except ValueError as error:  # asyncpg's answer to an unknown type
