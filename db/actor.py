@@ -74,7 +74,8 @@ def begin_sql(
     """BEGIN and the request context as one message of the simple protocol.
 
     `ends_another` where a transaction is still open on the connection, one that only read or (`is_after_change`) a change
-    that is committed by this: it is ended first, and nothing is begun where it left a role or a context. The check comes after BEGIN: before it, it would make a transaction of its own.
+    that is committed by this: it is ended first, and nothing is begun where it left a role or a context. The check comes
+    after BEGIN: before it, it would make a transaction of its own.
 
     A query reads one snapshot (REPEATABLE READ READ ONLY). A change is READ COMMITTED, spelled out: under
     REPEATABLE READ nearly every concurrent audit append would fail with a serialization error.

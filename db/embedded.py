@@ -5,7 +5,6 @@ server works below folders that it may not enter, and no folder's permissions ar
 """
 
 import contextlib
-import fcntl
 import locale
 import os
 import shutil
@@ -13,7 +12,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -21,6 +20,7 @@ from urllib.parse import quote
 
 from db.credentials import Credentials, scram_verifier
 from db.postgres_programs import PostgresProgramsError, major_version, open_log, programs_for
+from db.postgres_state import is_alive, is_locked, is_ready, pid_file, try_lock
 
 SUPERUSER = "postgres"
 _DEFAULT_PORT = 5432
@@ -98,8 +98,8 @@ class EmbeddedServer:
 
     def join(self) -> None:
         """Use the server that another process runs in this home; `stop` leaves it alone. Raises EmbeddedServerError."""
-        state = _pid_file(self.data / "postmaster.pid")
-        if not _is_ready(state) or not _is_locked(self.home / "lock"):
+        state = pid_file(self.data / "postmaster.pid")
+        if not is_ready(state) or not is_locked(self.home / "lock"):
             raise EmbeddedServerError(f"no PostgreSQL is ready in {self.home}")
         self.port = int(state[3])
         self._socket = self._socket_folder()
@@ -139,9 +139,9 @@ class EmbeddedServer:
         descriptor = os.open(self.home / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         self._held.callback(os.close, descriptor)
         deadline = time.monotonic() + _STOP_TIMEOUT_S
-        while not _try_lock(descriptor):
+        while not try_lock(descriptor):
             holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
-            if not holder.isdigit() or _is_alive(int(holder)) or time.monotonic() > deadline:
+            if not holder.isdigit() or is_alive(int(holder)) or time.monotonic() > deadline:
                 raise AlreadyRunningError(
                     f"{self.home} is in use by process {holder or 'unknown'}; stop it, or set another home"
                 )
@@ -217,7 +217,7 @@ class EmbeddedServer:
 
     def _wait_until_ready(self, server: subprocess.Popen[bytes], seen: int, timeout_s: float) -> None:
         deadline = time.monotonic() + timeout_s
-        while not _is_ready(_pid_file(self.data / "postmaster.pid")):
+        while not is_ready(pid_file(self.data / "postmaster.pid")):
             if server.poll() is not None or time.monotonic() > deadline:
                 with self.log.open(encoding="utf-8", errors="replace") as log:
                     log.seek(seen)
@@ -250,45 +250,6 @@ class EmbeddedServer:
 
     def _password(self) -> str:
         return Credentials(self.credentials).passwords([SUPERUSER])[SUPERUSER]
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _is_locked(file: Path) -> bool:
-    with file.open("rb") as lock:
-        return not _try_lock(lock.fileno())
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    with contextlib.suppress(OSError):  # a zombie answers too; where there is no /proc, it counts as alive
-        return (
-            Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[0] != "Z"
-        )
-    return True
-
-
-def _pid_file(file: Path) -> list[str]:
-    """Its lines: process id, data directory, start, port, socket's folder, address, memory key, status."""
-    try:
-        return file.read_text(encoding="utf-8", errors="replace").splitlines()
-    except FileNotFoundError:
-        return []
-
-
-def _is_ready(state: Sequence[str]) -> bool:
-    return len(state) > 7 and state[7].strip() == "ready"
 
 
 def _wait_or_kill(server: subprocess.Popen[bytes]) -> None:

@@ -160,7 +160,9 @@ class Session:
         """End the transaction and give the connection back, clean or not at all; a cancellation does not stop it.
 
         What a change has committed `then` reads, a session of the same caller that has not begun: its BEGIN goes out with
-        the COMMIT where that can be, and it has the connection. Raises, unless it `failed` anyway: why it could not begin, LostCommitError, or errors of its end.
+        the COMMIT where that can be, and it has the connection.
+
+        Raises, unless it `failed` anyway: why it could not begin, LostCommitError, or errors of its end.
         """
         if failed or self._failure is not None or self._running is not None:
             # Shielded: a cancelled request must not leave its transaction open on a pooled connection.

@@ -7,8 +7,8 @@ import asyncio
 import random
 import uuid
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,7 +17,7 @@ import pytest
 
 from db.actor import END, Actor
 from db.commit import LostCommitError
-from db.engine import Pools, Urls
+from db.engine import Pools, Urls, open_pools
 from db.pool import Held, Pool
 from db.session import Limits, Session, act_as
 from db.types import Role
@@ -73,6 +73,15 @@ async def plant(urls: Urls, count: int) -> None:
             )
             context = f"SET LOCAL app.organization_id = '{organization(number)}';"
             await connection.execute(context + _PLANT.format(id=organization(number)) + people)
+
+
+@asynccontextmanager
+async def planted_pools(urls: Urls, *, api_size: int = 1) -> AsyncIterator[Pools]:
+    """Two organizations, and few connections: whatever is left on one meets the next transaction."""
+    await plant(urls, 2)
+    pools = await open_pools(urls, api_size=api_size, ingest_size=1)
+    yield pools
+    await pools.close(timeout_s=1)
 
 
 async def busy(urls: Urls, *, within_s: float = 1.0) -> list[str]:

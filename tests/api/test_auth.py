@@ -467,10 +467,10 @@ async def test_keys_that_must_not_verify_are_left_out(authenticate: Authenticato
 
 
 async def test_a_lone_key_needs_no_name(authenticate: Authenticator, issuer: FakeIssuer) -> None:
-    issuer.keys = [jwk(RSA, None)]
-    await authenticate.actor(signed(kid=None))
-    issuer.keys = [jwk(RSA, "one")]
-    await authenticate.actor(signed(kid=None))
+    for name in (None, "one"):
+        issuer.keys = [jwk(RSA, name)]
+        actor = await authenticate.actor(signed(kid=None))
+        assert (actor.issuer, actor.subject) == (IDP, claims()["sub"])
 
 
 @pytest.mark.parametrize(

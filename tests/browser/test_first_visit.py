@@ -81,3 +81,4 @@ async def test_an_operation_is_run_under_its_own_name_however_fast_one_is(browse
             }}"""
         )
         await visit.until(f"document.querySelector('{ANSWER}').innerText.includes('preferredProvider')")
+        assert "errors" not in await page.evaluate(f"document.querySelector('{ANSWER}').innerText")

@@ -208,8 +208,9 @@ class Rounds:
         return tuple(event["action"] for event in await events(self.house, since))
 
 
-async def walk(play: Callable[[int, Moment], Awaitable[Round]], moments: Iterable[Moment], *, is_whole: bool) -> None:
-    """Play rounds that are struck at every flight, or only at the first one, the COMMIT and the last one."""
+async def walk(play: Callable[[int, Moment], Awaitable[Round]], moments: Iterable[Moment], *, is_whole: bool) -> int:
+    """Play rounds that are struck at every flight, or only at the first one, the COMMIT and the last one; how many were."""
+    played = 0
     undisturbed = await play(NEVER, Moment.UNSENT)
     assert not undisturbed.is_struck
     count = len(undisturbed.flights)
@@ -220,3 +221,5 @@ async def walk(play: Callable[[int, Moment], Awaitable[Round]], moments: Iterabl
             struck = await play(at, moment)
             assert struck.is_struck
             assert struck.flights == undisturbed.flights[:at], (struck, undisturbed)
+            played += 1
+    return played

@@ -73,7 +73,10 @@ async def test_a_login_cannot_become_what_is_not_its_own(prepared: Urls, login: 
 )
 async def test_a_login_becomes_its_own_roles(prepared: Urls, login: str, roles: list[str]) -> None:
     for role in roles:
-        await run(getattr(prepared, login), f"SET ROLE {role}")
+        connection = await asyncpg.connect(getattr(prepared, login))
+        await connection.execute(f"SET ROLE {role}")
+        assert await connection.fetchval("SELECT current_user::text") == role
+        await connection.close()
 
 
 async def test_no_membership_is_inherited(prepared: Urls) -> None:

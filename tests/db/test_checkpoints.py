@@ -164,8 +164,10 @@ async def test_the_keeper_goes_on_after_its_connection_was_lost(house: House, tm
         await admin.close()
         await house.append(old, role="none")
         await until(house, 2)
+        assert not keeping.done()
     finally:
         keeping.cancel()
+    assert [row["tree_size"] for row in await rows(house)] == [1, 2]
 
 
 async def until(house: House, count: int) -> None:

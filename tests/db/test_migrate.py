@@ -139,12 +139,13 @@ async def test_two_migrators_at_once_run_each_migration_once(folder: Folder, emp
 
 
 async def test_a_lock_is_not_waited_for_longer_than_four_seconds(folder: Folder, empty: Urls) -> None:
-    folder.add(
+    revision = folder.add(
         "DO $$ BEGIN ASSERT current_setting('lock_timeout') = '4s' AND current_setting('statement_timeout') = '10min'"
         " AND current_setting('citus.multi_shard_modify_mode') = 'sequential' AND current_user = 'minutebook_owner'"
         " AND session_user = 'minutebook_migrator' AND NOT current_setting('row_security')::bool; END $$"
     )
     await upgrade(empty, migrations=folder.path)
+    assert await version(empty) == revision
 
 
 async def test_every_login_that_serves_may_read_the_version(folder: Folder, empty: Urls) -> None:

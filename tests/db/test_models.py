@@ -104,6 +104,11 @@ async def refused(connection: Database, name: str, kind: type[Exception], **chan
             await put(connection, name, **changes)
 
 
+async def counts(connection: Database) -> dict[str, int]:
+    """How many rows each table has."""
+    return {name: await connection.fetchval(f"SELECT count(*) FROM {table.fullname}") for name, table in TABLES.items()}
+
+
 async def test_a_row_of_one_organization_cannot_refer_to_another(rows: Database) -> None:
     await put(rows, "organizations", id=THEIRS, slug="theirs")
     await put(rows, "users", organization_id=THEIRS)
@@ -112,6 +117,7 @@ async def test_a_row_of_one_organization_cannot_refer_to_another(rows: Database)
     await refused(rows, "ai_messages", foreign, organization_id=THEIRS, id=THEIRS)
     await refused(rows, "ai_interactions", foreign, organization_id=THEIRS, message_id=None)
     await refused(rows, "tool_call_outcomes", foreign, organization_id=THEIRS)
+    assert await counts(rows) == {name: 2 if name in {"organizations", "users"} else 1 for name in TABLES}
 
 
 async def test_a_colleague_cannot_own_a_part_of_somebody_elses_row(rows: Database) -> None:
@@ -120,6 +126,7 @@ async def test_a_colleague_cannot_own_a_part_of_somebody_elses_row(rows: Databas
     await refused(rows, "ai_messages", foreign, id=OURS, user_id=THING)
     await refused(rows, "ai_feedback", foreign, user_id=THING)
     await refused(rows, "tool_call_payloads", foreign, part="OUTCOME", user_id=THING)
+    assert await counts(rows) == {name: 2 if name == "users" else 1 for name in TABLES}
 
 
 def test_every_table_stands_in_this_test() -> None:
@@ -127,8 +134,7 @@ def test_every_table_stands_in_this_test() -> None:
 
 
 async def test_every_table_takes_a_valid_row(rows: Database) -> None:
-    for name, table in TABLES.items():
-        assert await rows.fetchval(f"SELECT count(*) FROM {table.fullname}") == 1, name
+    assert await counts(rows) == dict.fromkeys(TABLES, 1)
 
 
 async def test_an_insert_returns_only_what_its_statement_names() -> None:
@@ -189,6 +195,7 @@ async def test_each_vocabulary_is_the_check_of_its_column(rows: Database) -> Non
 )
 async def test_what_no_row_may_hold_is_refused(rows: Database, name: str, changes: dict[str, object]) -> None:
     await refused(rows, name, asyncpg.CheckViolationError, **changes)
+    assert await counts(rows) == dict.fromkeys(TABLES, 1)
 
 
 async def test_a_version_7_id_lies_within_a_day_of_its_partition(rows: Database) -> None:

@@ -14,7 +14,7 @@ from db.pool import CONNECTION_ERRORS, Held, Pool, PoolExhaustedError
 from db.session import Limits, act_as
 from db.types import Role
 from tests.databases import superuser
-from tests.storm import READS, busy, person, plant, whole
+from tests.storm import READS, busy, person, plant, planted_pools, whole
 
 MEMBER, STRANGER = person(0, Role.MEMBER), person(1, Role.MEMBER)
 BACKEND = "SELECT pg_backend_pid() AS pid"
@@ -22,10 +22,8 @@ BACKEND = "SELECT pg_backend_pid() AS pid"
 
 @pytest.fixture
 async def pools(urls: Urls) -> AsyncIterator[Pools]:
-    await plant(urls, 2)
-    pools = await open_pools(urls, api_size=2, ingest_size=1)
-    yield pools
-    await pools.close(timeout_s=1)
+    async with planted_pools(urls, api_size=2) as pools:
+        yield pools
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from db.engine import Pools, Urls, open_pools
 from db.session import Limits, Session, act_as
 from db.types import Role
 from tests.databases import superuser
-from tests.storm import person, plant, whole
+from tests.storm import person, plant, planted_pools, whole
 
 MEMBER = person(0, Role.MEMBER)
 INSERT = "INSERT INTO app.ai_conversations (organization_id, user_id, title) VALUES ($1, $2, 'x')"
@@ -32,11 +32,8 @@ def end(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture
 async def pools(urls: Urls) -> AsyncIterator[Pools]:
-    """One connection for each login: whatever is left on it meets the next transaction."""
-    await plant(urls, 2)
-    pools = await open_pools(urls, api_size=1, ingest_size=1)
-    yield pools
-    await pools.close(timeout_s=1)
+    async with planted_pools(urls) as pools:
+        yield pools
 
 
 def reader(pools: Pools) -> Session:

@@ -21,7 +21,7 @@ from db.pool import CONNECTION_ERRORS, PoolExhaustedError
 from db.session import Limits, Session, TransactionOverError, act_as
 from db.types import Role
 from tests.databases import superuser
-from tests.storm import READS, busy, person, plant, whole
+from tests.storm import READS, busy, person, plant, planted_pools, whole
 
 CONTEXT = (
     "SELECT session_user::text AS login, current_user::text AS role, current_setting('app.organization_id') AS organization,"
@@ -40,11 +40,8 @@ def beside_another(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def pools(urls: Urls) -> AsyncIterator[Pools]:
-    """One connection for each login: whatever is left on it meets the next transaction."""
-    await plant(urls, 2)
-    pools = await open_pools(urls, api_size=1, ingest_size=1)
-    yield pools
-    await pools.close(timeout_s=1)
+    async with planted_pools(urls) as pools:
+        yield pools
 
 
 async def pid_of(pools: Pools, actor: Actor = MEMBER) -> int:
