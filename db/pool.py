@@ -85,7 +85,7 @@ class Pool:
 
         Raises PoolExhaustedError, or asyncpg's errors of a new connection.
         """
-        ready = self._ready
+        ready, until = self._ready, 0.0
         while True:
             while ready:
                 held = ready.pop()
@@ -94,7 +94,8 @@ class Pool:
                 self._taken -= 1
             if self._taken < self._size:
                 return await self._opened(timeout_s)
-            found = await self._next(timeout_s)
+            until = until or self._loop.time() + timeout_s
+            found = await self._next(timeout_s, until)
             if found is not None:
                 return found
 
@@ -168,12 +169,12 @@ class Pool:
                 raise _exhausted(timeout_s) from None
             raise
 
-    async def _next(self, timeout_s: float) -> Held | None:
+    async def _next(self, timeout_s: float, until: float) -> Held | None:
         """What somebody gives back; None when there is room for another connection instead."""
         waiter: asyncio.Future[Held | None] = self._loop.create_future()
         self._waiting.append(waiter)
         try:
-            async with asyncio.timeout(timeout_s):
+            async with asyncio.timeout_at(until):
                 return await waiter
         except BaseException as error:
             if waiter.done() and not waiter.cancelled():  # it came just when nobody wanted it any more

@@ -72,6 +72,21 @@ async def test_waiting_for_a_connection_ends_in_an_error_of_ours(pool: Pool) -> 
     assert await whole(pool)
 
 
+async def test_who_is_told_of_room_that_another_took_waits_no_longer_for_that(pool: Pool) -> None:
+    async def tell() -> None:
+        while True:
+            await asyncio.sleep(0.02)
+            pool._wake()
+
+    async with pool.acquire(), pool.acquire():
+        telling = asyncio.ensure_future(tell())
+        async with asyncio.timeout(1):
+            with pytest.raises(PoolExhaustedError, match=r"within 0.1 s"):
+                await pool.take(timeout_s=0.1)
+        telling.cancel()
+    assert await whole(pool)
+
+
 async def test_who_waited_longest_gets_the_connection_that_is_given_back(pool: Pool) -> None:
     one, other = await pool.take(), await pool.take()
     order: list[int] = []
