@@ -43,7 +43,7 @@ class Edge(Generic[T]):
     @strawberry.field(description="The item's place, for `after` and `before`.")
     def cursor(self) -> str:
         places, node = self.places, self.node
-        return places.encode(getattr(node, places.attribute), node.database_id)  # type: ignore[no-any-return]
+        return places.encode([(getattr(node, places.attribute), node.database_id)])[0]  # type: ignore[no-any-return]
 
 
 @strawberry.type(description="Where a page lies in its list.")
@@ -148,7 +148,7 @@ class Places:
     """Where nodes lie in one list of one organization: what their cursors are made of, where they are asked for."""
 
     attribute: str
-    encode: Callable[[Any, str], str]
+    encode: cursor.Cursors
 
     def edges(self, nodes: Iterable[T]) -> list[Edge[T]]:
         """Nodes as items. Bypasses the generated __init__, as `Source.build` does."""

@@ -5,6 +5,7 @@ import string
 from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any
+from zlib import adler32, crc32
 
 import orjson
 import pytest
@@ -74,27 +75,65 @@ def test_a_cursor_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize("organization", [HERE, ELSEWHERE])
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3])
 def test_a_cursor_from_before_an_update_is_refused_with_the_argument_named(version: int, organization: str) -> None:
-    """Six bytes of a keyed check stood before the body in version 1; with them, also a body of today's is none."""
+    """Versions 1 and 2 had version and list in the body, and other checks; with any of them a body of theirs is none."""
     body = orjson.dumps([version, TAG, MOMENT, ROW])
-    for check in (blake2b(body + organization.encode(), digest_size=6).digest(), bytes(6)):
-        text = base64.urlsafe_b64encode(check + body).decode().rstrip("=")
-        with pytest.raises(BadUserInputError) as refused:
-            decode(text)
-        assert refused.value.extensions == {"code": "BAD_USER_INPUT", "argument": "after"}
-        assert refused.value.message == "`after` is not a cursor of this list and order."
+    begun = int.from_bytes(blake2b(organization.encode(), digest_size=4).digest(), "big")
+    today = adler32(body[1:-1], cursor._begun(cursor.VERSION, TAG, organization)).to_bytes(4, "big")
+    for check in (
+        blake2b(body + organization.encode(), digest_size=6).digest(),
+        bytes(6),
+        crc32(body, begun).to_bytes(4, "big"),
+        today,
+    ):
+        for inside in (body, body[1:-1]):
+            text = base64.urlsafe_b64encode(check + inside).decode().rstrip("=")
+            with pytest.raises(BadUserInputError) as refused:
+                decode(text)
+            assert refused.value.extensions == {"code": "BAD_USER_INPUT", "argument": "after"}
+            assert refused.value.message == "`after` is not a cursor of this list and order."
 
 
-def test_a_body_of_version_1_is_refused_also_with_a_check_of_today() -> None:
-    for version, is_ours in ((cursor.VERSION, True), (1, False), ("2", False), (2.5, False), (None, False)):
-        body = orjson.dumps([version, TAG, MOMENT, ROW])
-        text = base64.urlsafe_b64encode(cursor._check(body, HERE) + body).decode().rstrip("=")
-        if is_ours:
-            assert decode(text) == (MOMENT, ROW)
-            continue
-        with pytest.raises(BadUserInputError):
-            decode(text)
+@pytest.mark.parametrize(
+    ("body", "is_ours"),
+    [
+        (b'"2026-02-14T12:30:15.123457Z","%b"' % ROW.encode(), True),
+        (b'"2026-02-14T12:30:15.123457+00:00","%b"' % ROW.encode(), False),
+        (b'"2026-02-14T12:30:15.123457Z", "%b"' % ROW.encode(), False),
+        (b'"2026-02-14T12:30:15.123457Z","%b",1' % ROW.encode(), False),
+        (b'"2026-02-14T12:30:15.123457Z"', False),
+        (b'"2026-02-14T12:30:15.123457Z","%b"' % ROW.replace("1", "A").encode(), False),
+        (b'"2026-02-14T12:30:15.123457Z","nobody"', False),
+        (b'"2026-02-14T12:30:15.123457Z",7', False),
+        (b"7,7", False),
+        (b"", False),
+    ],
+)
+def test_what_has_a_right_check_has_to_be_spelled_as_ours_too(body: bytes, is_ours: bool) -> None:
+    check = adler32(body, cursor._begun(cursor.VERSION, TAG, HERE)).to_bytes(4, "big")
+    text = base64.urlsafe_b64encode(check + body).decode().rstrip("=")
+    if is_ours:
+        assert decode(text) == (MOMENT, ROW)
+        return
+    with pytest.raises(BadUserInputError):
+        decode(text)
+
+
+PAGES: list[list[SortValue]] = [
+    [MOMENT, MOMENT.replace(microsecond=0), MOMENT.replace(year=9999)],
+    [0, -1, 2**63 - 1],
+    ['a"],["b', 'a","b', "],[", "", "é\n"],
+]
+
+
+@pytest.mark.parametrize("values", PAGES, ids=["moments", "numbers", "texts"])
+def test_the_cursors_of_a_page_are_those_of_its_rows(values: list[SortValue]) -> None:
+    places = [(value, f"{ROW[:-1]}{at}") for at, value in enumerate(values)]
+    page = cursor.encoder(TAG, HERE)(iter(places))
+    assert page == [cursor.encode(TAG, *place, HERE) for place in places]
+    assert [decode(each, kind=type(value)) for each, value in zip(page, values, strict=True)] == places
+    assert cursor.encoder(TAG, HERE)([]) == []
 
 
 @pytest.mark.parametrize("value", [MOMENT, MOMENT.replace(microsecond=0), 2**62, "a name"])
