@@ -3,9 +3,10 @@
 `api/paging.py` reads them.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Annotated, Any, Final, Generic, NamedTuple, TypeVar
 
 import strawberry
@@ -38,27 +39,22 @@ T = TypeVar("T", bound=Node)
 @strawberry.type(description="An item of a list and its place there.")
 class Edge(Generic[T]):
     node: T = strawberry.field(description="The item.")
-    places: strawberry.Private[Any]
-
-    @strawberry.field(description="The item's place, for `after` and `before`.")
-    def cursor(self) -> str:
-        places, node = self.places, self.node
-        return places.encode([(getattr(node, places.attribute), node.database_id)])[0]  # type: ignore[no-any-return]
+    cursor: str = strawberry.field(description="The item's place, for `after` and `before`.")
 
 
 @strawberry.type(description="Where a page lies in its list.")
 class PageInfo:
     has_next_page: bool = strawberry.field(description="Whether more items follow this page.")
     has_previous_page: bool = strawberry.field(description="Whether items precede this page.")
-    edges: strawberry.Private[Sequence[Any]]
+    cursor_at: strawberry.Private[Callable[[int], str | None]]
 
     @strawberry.field(description="The cursor of the page's first item.")
     def start_cursor(self) -> str | None:
-        return self.edges[0].cursor() if self.edges else None
+        return self.cursor_at(0)
 
     @strawberry.field(description="The cursor of the page's last item.")
     def end_cursor(self) -> str | None:
-        return self.edges[-1].cursor() if self.edges else None
+        return self.cursor_at(-1)
 
 
 @strawberry.type(description="How many items a list has. Exact up to 10,000.")
@@ -84,6 +80,7 @@ class Connection(Generic[T]):
 
 
 C = TypeVar("C", bound=Connection[Any])
+_DATABASE_ID: Final = attrgetter("database_id")
 
 
 @dataclass(frozen=True)
@@ -143,18 +140,32 @@ class Listing(Generic[T]):
         return Places(order.attribute, cursor.encoder(self.tag(order), context.actor.organization_id))
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
+class Places(NamedTuple):
     """Where nodes lie in one list of one organization: what their cursors are made of, where they are asked for."""
 
     attribute: str
     encode: cursor.Cursors
 
-    def edges(self, nodes: Iterable[T]) -> list[Edge[T]]:
-        """Nodes as items. Bypasses the generated __init__, as `Source.build` does."""
-        edges = []
-        for node in nodes:
-            edge: Edge[T] = object.__new__(Edge)
-            edge.node, edge.places = node, self
+    def cursors(self, nodes: Sequence[T]) -> list[str]:
+        """The cursors of nodes."""
+        ids = map(_DATABASE_ID, nodes)
+        return self.encode(zip(map(attrgetter(self.attribute), nodes), ids, strict=True))
+
+    def cursor_at(self, nodes: Sequence[T], at: int) -> str | None:
+        """The cursor of one of the nodes; None where there are none."""
+        return self.cursors([nodes[at]])[0] if nodes else None
+
+    def edges(self, nodes: Sequence[T], *, with_cursors: bool) -> list[Edge[T]]:
+        """Nodes as items; without cursors where nobody selected them. Bypasses the generated __init__, as `Source.build` does."""
+        edges: list[Edge[T]] = []
+        if not with_cursors:
+            for node in nodes:
+                edge: Edge[T] = object.__new__(Edge)
+                edge.node = node
+                edges.append(edge)
+            return edges
+        for node, place in zip(nodes, self.cursors(nodes), strict=True):
+            edge = object.__new__(Edge)
+            edge.node, edge.cursor = node, place
             edges.append(edge)
         return edges

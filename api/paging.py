@@ -5,7 +5,7 @@ The parents' page is a LATERAL join on their ids, so n parents cost one statemen
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
-from functools import cached_property
+from functools import partial
 from typing import Any, Final, Generic
 
 import strawberry
@@ -39,7 +39,6 @@ from api.connection import (
     Order,
     Page,
     PageInfo,
-    Places,
     T,
     count_of,
 )
@@ -68,6 +67,8 @@ class Pager(Generic[T]):
         self.order = order
         self.page = page
         self.where = where
+        self.has_cursors = "cursor" in selected(info, *nodes[:-1])
+        self.places = listing.places(context, order)
         self.columns = listing.source.columns_for(selected(info, *nodes), order.attribute)
         self.along = _along(info, listing.source, nodes) if listing.source.joined else ()
         self.values: dict[str, Any] = {**where.values, "size": page.size + 1}
@@ -84,8 +85,8 @@ class Pager(Generic[T]):
 
     @property
     def key(self) -> tuple[Any, ...]:
-        """Equal for pages that one statement can serve."""
-        return (*self.shape, self.page, self.where.key)
+        """Equal for pages that one statement can serve, and that are built alike."""
+        return (*self.shape, self.page, self.where.key, self.has_cursors)
 
     def select(self, *tests: ColumnElement[bool]) -> Select[Any]:
         """The rows of the page and one more, in the direction of reading."""
@@ -114,10 +115,6 @@ class Pager(Generic[T]):
         bounds = self.listing.bounds(order, f"{name}_value", is_less) if self.listing.bounds else ()
         return (prune, here < there if is_less else here > there, *bounds)
 
-    @cached_property
-    def _places(self) -> Places:
-        return self.listing.places(self.context, self.order)
-
     def connection(self, nodes: list[T], kind: type[C], counter: Callable[[], Awaitable[Count]]) -> C:
         """The page made of the nodes of the statement's rows."""
         page = self.page
@@ -126,13 +123,13 @@ class Pager(Generic[T]):
             nodes.pop()
         if page.is_backward:
             nodes.reverse()
-        edges = self._places.edges(nodes)
+        places = self.places
         info = PageInfo(
             has_next_page=page.before is not None if page.is_backward else has_more,
             has_previous_page=has_more if page.is_backward else page.after is not None,
-            edges=edges,
+            cursor_at=partial(places.cursor_at, nodes),
         )
-        return kind(edges=edges, page_info=info, counter=counter)
+        return kind(edges=places.edges(nodes, with_cursors=self.has_cursors), page_info=info, counter=counter)
 
     def counted(self, *tests: ColumnElement[bool]) -> Select[Any]:
         """SELECT of at most COUNT_LIMIT + 1 rows of the whole list."""

@@ -109,7 +109,8 @@ class SendMessagePayload(CreateConversationPayload):
         node = await by_id(info.context, message.SOURCE, self.done.ids.get("message"))
         if node is None:
             return None
-        return Edge(node=node, places=message.IN_CONVERSATION.places(info.context))
+        places = message.IN_CONVERSATION.places(info.context)
+        return Edge(node=node, cursor=places.cursors([node])[0])
 
 
 def _insert_conversation() -> Executable:

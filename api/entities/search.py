@@ -60,7 +60,7 @@ class DocumentSearchConnection:
         return PageInfo(
             has_next_page=self.page.has_next,
             has_previous_page=self.page.has_previous,
-            edges=self.edges,
+            cursor_at=lambda at: self.edges[at].cursor() if self.edges else None,
         )
 
 

@@ -181,6 +181,19 @@ async def test_rows_that_come_between_two_pages_neither_repeat_nor_hide_others(
     assert [each for each in found if each in before] == (before if number == "first" else before[::-1])
 
 
+@pytest.mark.parametrize("way", ["cursors first", "cursors last"])
+async def test_the_same_page_is_given_with_cursors_and_without_in_one_answer(client: Client, way: str) -> None:
+    parts = ["with:messages(first:2){edges{cursor node{id}}}", "without:messages(first:2){edges{node{id}}}"]
+    parts.append("ends:messages(first:2){edges{node{id}}pageInfo{startCursor endCursor}}")
+    fields = " ".join(parts if way == "cursors first" else parts[::-1])
+    query = f"{{conversations(first:1,orderBy:{{field:UPDATED_AT,direction:ASC}}){{edges{{node{{{fields}}}}}}}}}"
+    [chat] = nodes((await client.ask(query)).data["conversations"])
+    assert nodes(chat["with"]) == nodes(chat["without"]) == nodes(chat["ends"])
+    first, last = [edge["cursor"] for edge in chat["with"]["edges"]]
+    assert chat["ends"]["pageInfo"] == {"startCursor": first, "endCursor": last}
+    assert first != last
+
+
 # ── refusals ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 def is_refused(answer: Answer, argument: str) -> bool:
     [error] = answer.errors
