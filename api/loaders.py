@@ -95,7 +95,7 @@ def _loader(context: Context, source: Source[Any], column: ColumnElement[Any]) -
 
 
 def _by_key(context: Context, source: Source[T], column: ColumnElement[Any]) -> Batch:
-    async def load(keys: list[str]) -> list[T | None]:
+    async def load(keys: list[str]) -> list[Any]:
         bounds = created_bounds(keys) if source.is_partitioned else None
         values: dict[str, Any] = {"keys": keys}
         if bounds:

@@ -16,10 +16,11 @@ from api.context import Context, Info
 from api.entities import organization
 from api.entities.references import Organization, User
 from api.execution import batched
-from api.loader import Batch
+from api.loader import Batch, Loader
 from api.loaders import uuids
 from api.node import Node, Source
 from api.scalars import BigInt, DateTime, Money
+from api.selection import selected
 from db import mirror, models
 from db.types import BudgetMetric, BudgetWindow, Role, SubjectType
 
@@ -104,26 +105,30 @@ SOURCE = Source(
 ORDER = (T.c.subject_type.desc(), T.c.subject_id, T.c.metric.desc(), T.c.budget_window)
 
 
-def _by_subject(context: Context) -> Batch:
+def _by_subject(context: Context, columns: tuple[str, ...]) -> Batch:
     def build() -> Select[Any]:
         wanted = T.c.subject_id == any_(uuids("keys"))
-        return SOURCE.select(context.actor.role).where(wanted).order_by(*ORDER)
+        return SOURCE.select(context.actor.role, columns=columns).where(wanted).order_by(*ORDER)
 
     async def load(subject_ids: list[str]) -> list[list[UsageBudget]]:
         found: dict[str, list[UsageBudget]] = {subject_id: [] for subject_id in subject_ids}
-        for budget in SOURCE.build_all(await context.session.fetch("budgets_by_subject", build, keys=subject_ids)):
+        rows = await context.session.fetch(("budgets_by_subject", columns), build, keys=subject_ids)
+        for budget in SOURCE.build_all(rows):
             found[budget.subject_id].append(budget)
         return [found[subject_id] for subject_id in subject_ids]
 
     return load
 
 
+def _loader(context: Context, columns: tuple[str, ...] = tuple(SOURCE.columns)) -> Loader:
+    return context.loader(("budgets", columns), lambda: _by_subject(context, columns))
+
+
 async def of_subject(context: Context, subject_id: str) -> list[UsageBudget]:
     """The budgets of a person or an organization, batched; empty where the viewer may see none."""
     if not SOURCE.is_readable(context.actor.role):
         return []
-    loader = context.loader("budgets", lambda: _by_subject(context))
-    return await loader.load(subject_id)  # type: ignore[no-any-return]
+    return await _loader(context).load(subject_id)  # type: ignore[no-any-return]
 
 
 async def requests_of(context: Context, user_id: str, window: BudgetWindow) -> tuple[BigInt, date]:
@@ -135,16 +140,20 @@ async def requests_of(context: Context, user_id: str, window: BudgetWindow) -> t
     return BigInt(0), context.now.astimezone(zone).date()
 
 
-async def summary(context: Context) -> UsageSummary | None:
-    """The caller's month; the organization's for who is no member of it. None where the role may see no budgets."""
+async def summary(info: Info) -> UsageSummary | None:
+    """The caller's month; the organization's for who is no member of it. None where the role may see no budgets.
+
+    Where the windows end is worked out for each row, so only where that was selected.
+    """
+    context = info.context
     actor = context.actor
     if not SOURCE.is_readable(actor.role):
         return None
     subjects = [actor.organization_id]
     if actor.user_id is not None and actor.role is not Role.OBSERVER:
         subjects.insert(0, actor.user_id)
-    loader = context.loader("budgets", lambda: _by_subject(context))
-    groups: list[list[UsageBudget]] = await loader.load_all(subjects)
+    columns = SOURCE.columns_for(selected(info, "budgets"), "metric", "window", "used", "subject_id")
+    groups: list[list[UsageBudget]] = await _loader(context, columns).load_all(subjects)
     month = {budget.metric: budget.used for budget in groups[0] if budget.window == BudgetWindow.MONTH}
     return UsageSummary(
         budgets=[budget for group in groups for budget in group],

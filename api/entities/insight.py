@@ -1,13 +1,12 @@
 """Insights: what the assistant noticed on its own. Everybody in the organization sees them, members dismiss them."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import Annotated, Any
 
 import strawberry
+from sqlalchemy import ColumnElement, Select, any_, bindparam, cast, func, null, or_, select
 from sqlalchemy import DateTime as SqlDateTime
-from sqlalchemy import Select, any_, bindparam, cast, func, null, or_, select
 
 from api.connection import After, Before, Connection, Count, First, Last, Listing, Order, Page, count_of
 from api.context import Context, Info
@@ -126,8 +125,7 @@ def where_of(given: InsightFilter | None, *, without: tuple[str, ...] = ()) -> W
             "dismissed" if is_dismissed else "open", lambda: T.c.is_dismissed if is_dismissed else ~T.c.is_dismissed
         )
     if not given or not present(given.include_expired):
-        now = bindparam("now", type_=SqlDateTime(timezone=True))
-        where.add("live", lambda: or_(T.c.expires_at.is_(None), T.c.expires_at > now))
+        where.add("live", _live)
     if given:
         where.identified(T.c.project_id, "projectId", present(given.project_id), "Project")
         where.during(T.c.created_at, "createdAt", given.created_at)
@@ -136,6 +134,11 @@ def where_of(given: InsightFilter | None, *, without: tuple[str, ...] = ()) -> W
         if "type" not in without:
             where.one_of(T.c.insight_type, "type", present(given.type))
     return where
+
+
+def _live() -> ColumnElement[bool]:
+    now = bindparam("now", type_=SqlDateTime(timezone=True))
+    return or_(T.c.expires_at.is_(None), T.c.expires_at > now)
 
 
 def order_of(given: InsightOrder | None) -> Order:
@@ -182,23 +185,26 @@ def _facets(context: Context, given: InsightFilter | None) -> Batch:
 
 def _facets_of(rows: Iterable[Any], given: InsightFilter | None) -> InsightFacets:
     """Each dimension's counts: narrowed by the other one, not by itself."""
-    severities, types = (_chosen(each) for each in ((given.severity, given.type) if given else (None, None)))
-    by_severity, by_type = Counter[str](), Counter[str]()
+    severities, types = (_chosen(given.severity), _chosen(given.type)) if given else (None, None)
+    by_severity: dict[str, int] = {}
+    by_type: dict[str, int] = {}
     for _, severity, type_, count in rows:
         if types is None or type_ in types:
-            by_severity[severity] += count
+            by_severity[severity] = by_severity.get(severity, 0) + count
         if severities is None or severity in severities:
-            by_type[type_] += count
+            by_type[type_] = by_type.get(type_, 0) + count
     return InsightFacets(
         by_severity=[
-            SeverityCount(severity=each, count=by_severity[each.value])
-            for each in reversed(Severity)
-            if each.value in by_severity
+            SeverityCount(severity=each, count=by_severity[text])
+            for text, each in _GRAVEST_FIRST
+            if text in by_severity
         ],
-        by_type=[
-            InsightTypeCount(type=each, count=by_type[each.value]) for each in InsightType if each.value in by_type
-        ],
+        by_type=[InsightTypeCount(type=each, count=by_type[text]) for text, each in _TYPES if text in by_type],
     )
+
+
+_GRAVEST_FIRST = [(each.value, each) for each in reversed(Severity)]
+_TYPES = [(each.value, each) for each in InsightType]
 
 
 def _chosen(values: Any) -> set[object] | None:
@@ -206,12 +212,12 @@ def _chosen(values: Any) -> set[object] | None:
 
 
 def _with_facets(
-    found: InsightConnection, info: Info, given: InsightFilter | None, parent: str | None
+    found: InsightConnection, info: Info, where: Where, given: InsightFilter | None, parent: str | None
 ) -> InsightConnection:
     if not selects(info, "facets"):
         return found
     context = info.context
-    loader = context.loader(("facets", parent is None, where_of(given).key), lambda: _facets(context, given))
+    loader = context.loader(("facets", parent is None, where.key), lambda: _facets(context, given))
     found.faceter = lambda: loader.load(parent)
 
     async def total() -> Count:
@@ -230,10 +236,10 @@ async def of_projects(
     info: Info, projects: Sequence[Node], page: Page, given: InsightFilter | None, order: InsightOrder | None
 ) -> list[InsightConnection]:
     """The insights of each project."""
-    by = T.c.project_id
-    pages = await child_pages(info, InsightConnection, LISTING, by, projects, page, where_of(given), order_of(order))
+    by, where = T.c.project_id, where_of(given)
+    pages = await child_pages(info, InsightConnection, LISTING, by, projects, page, where, order_of(order))
     ids = (each.database_id for each in projects)
-    return [_with_facets(found, info, given, parent) for found, parent in zip(pages, ids, strict=True)]
+    return [_with_facets(found, info, where, given, parent) for found, parent in zip(pages, ids, strict=True)]
 
 
 @strawberry.type
@@ -252,7 +258,7 @@ class InsightQuery:
         where = where_of(filter or None)
         page = Page.of(first, after, last, before)
         found = await root_page(info, InsightConnection, LISTING, page, where, order_of(order_by or None))
-        return _with_facets(found, info, filter or None, None)
+        return _with_facets(found, info, where, filter or None, None)
 
 
 SOURCE = Source(

@@ -57,7 +57,7 @@ class Viewer:
 
     @strawberry.field(description="What the caller used and what is left; of the organization, where it is no member.")
     async def usage(self, info: Info) -> UsageSummary | None:
-        return await budget.summary(info.context)
+        return await budget.summary(info)
 
 
 def _membership(
