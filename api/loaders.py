@@ -97,18 +97,20 @@ def _loader(context: Context, source: Source[Any], column: ColumnElement[Any]) -
 def _by_key(context: Context, source: Source[T], column: ColumnElement[Any]) -> Batch:
     async def load(keys: list[str]) -> list[Any]:
         bounds = created_bounds(keys) if source.is_partitioned else None
-        values: dict[str, Any] = {"keys": keys}
+        is_one = len(keys) == 1
+        values: dict[str, Any] = {"key": keys[0]} if is_one else {"keys": keys}
         if bounds:
             values |= {"created_from": bounds[0], "created_to": bounds[1]}
 
         def build() -> Select[Any]:
-            wanted = column == any_(uuids("keys"))
+            # One key alone is nearly always what is asked for, and its plan is sure to look it up by it.
+            wanted = column == (bindparam("key", type_=column.type) if is_one else any_(uuids("keys")))
             statement = source.select(context.actor.role, column.label("wanted_key")).where(wanted)
             if bounds:
                 statement = statement.where(*created_within(source.table.c.created_at))
             return statement if column is source.id_column else statement.order_by(source.id_column)
 
-        rows = await context.session.fetch(("by_key", source, column.key, bounds is not None), build, **values)
+        rows = await context.session.fetch(("by_key", source, column.key, bounds is not None, is_one), build, **values)
         # No attribute has the name of this column: CacheEntry has `key`.
         found = {row["wanted_key"]: node for row, node in zip(rows, source.build_all(rows), strict=True)}
         return [found.get(key) for key in keys]

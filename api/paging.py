@@ -1,40 +1,26 @@
-"""Keyset pages: at the root and under many parents at once, one statement a level.
+"""Keyset pages: the statement of one page, and the lists at the root; `child_pages` has those under parents."""
 
-The parents' page is a LATERAL join on their ids, so n parents cost one statement that stops after `first` rows each.
-"""
-
-from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, Final, Generic
 
-import strawberry
-from graphql import is_non_null_type
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Integer,
     Select,
-    Uuid,
     bindparam,
-    column,
     func,
     literal_column,
     select,
-    true,
     tuple_,
 )
 
 from api import cursor
 from api.connection import (
     COUNT_LIMIT,
-    After,
-    Before,
     C,
-    Connection,
     Count,
-    First,
-    Last,
     Listing,
     Order,
     Page,
@@ -44,10 +30,8 @@ from api.connection import (
 )
 from api.context import Context, Info
 from api.errors import ForbiddenError
-from api.execution import batched
 from api.filters import Where
-from api.loaders import created_bounds, uuids
-from api.node import Along, Node, Source
+from api.node import Along, Source
 from api.selection import selected, selects
 
 NODES: Final = ("edges", "node")
@@ -175,117 +159,3 @@ async def root_page(
     if selects(info, "edges", "pageInfo"):
         rows = await context.session.fetch(("page", *pager.shape), pager.select, **pager.values)
     return pager.connection(listing.source.build_all(rows), kind, count)
-
-
-async def child_pages(
-    info: Info,
-    kind: type[C],
-    listing: Listing[Any],
-    by: ColumnElement[Any],
-    parents: Sequence[Node],
-    page: Page,
-    where: Where | None = None,
-    order: Order | None = None,
-    *,
-    nodes: tuple[str, ...] = NODES,
-) -> list[Any]:
-    """The connection under each of the parents, in one statement; None when the role may not read the list at all.
-
-    Raises ForbiddenError where the field must not be null. `nodes` is where the answer has the nodes.
-    """
-    context = info.context
-    if not listing.source.is_readable(context.actor.role):
-        if is_non_null_type(info._raw_info.return_type):
-            raise ForbiddenError
-        return [None] * len(parents)
-    pager = Pager(info, listing, order or listing.order, page, where or Where(), nodes)
-    is_paged = nodes is not NODES or selects(info, "edges", "pageInfo")
-    loader = context.loader(("children", by.key, is_paged, *pager.key), lambda: _children(pager, kind, by, is_paged))
-    return await loader.load_all([parent.database_id for parent in parents])
-
-
-def to_many(listing: Callable[[], Listing[Any]], by: str, *, description: str) -> Any:
-    """The field of a list under each parent: the rows whose column `by` has the parent's id."""
-
-    @batched
-    async def resolve(
-        parents: list[Any],
-        info: Info,
-        first: First = strawberry.UNSET,
-        after: After = strawberry.UNSET,
-        last: Last = strawberry.UNSET,
-        before: Before = strawberry.UNSET,
-    ) -> list[Any]:
-        page, found = Page.of(first, after, last, before), listing()
-        return await child_pages(info, Connection, found, found.source.table.c[by], parents, page)
-
-    return strawberry.field(resolver=resolve, description=description)
-
-
-def _children(
-    pager: Pager[Any],
-    kind: type[C],
-    by: ColumnElement[Any],
-    is_paged: bool,  # noqa: FBT001 - private
-) -> Callable[[list[str]], Awaitable[list[C]]]:
-    session, shape = pager.context.session, (by.key, *pager.shape)
-    counts = pager.context.loader(("counts", by.key, *pager.key), lambda: _counts(pager, by))
-
-    async def load(parents: list[str]) -> list[C]:
-        groups: dict[int, list[Any]] = defaultdict(list)
-        if is_paged:
-            # What hangs on a row is not older than the row: its id says which months need not be looked into.
-            bounds = created_bounds(parents) if pager.listing.source.is_partitioned else None
-            values = pager.values | ({"parents_from": bounds[0]} if bounds else {})
-            rows = await session.fetch(
-                ("children", bounds is None, *shape),
-                lambda: _lateral(pager, by, is_bounded=bool(bounds)),
-                **values,
-                parents=parents,
-            )
-            for row, node in zip(rows, pager.listing.source.build_all(rows), strict=True):
-                groups[row[0]].append(node)
-        return [
-            pager.connection(groups[at], kind, lambda parent=parent: counts.load(parent))  # type: ignore[misc]
-            for at, parent in enumerate(parents, start=1)
-        ]
-
-    return load
-
-
-def _parents() -> Any:
-    keys = func.unnest(uuids("parents"))
-    return keys.table_valued(column("id", Uuid(as_uuid=False)), with_ordinality="at").render_derived(name="parent")
-
-
-def _lateral(pager: Pager[Any], by: ColumnElement[Any], *, is_bounded: bool) -> Select[Any]:
-    parent = _parents()
-    tests = [by == parent.c.id]
-    if is_bounded:
-        created_at = pager.listing.source.table.c.created_at
-        tests.append(created_at >= bindparam("parents_from", type_=created_at.type))
-    page = pager.select(*tests).lateral("page")
-    is_descending = pager.order.is_descending != pager.page.is_backward
-    keys = [page.c[pager.order.attribute], page.c["database_id"]]
-    order = (key.desc() if is_descending else key for key in keys)
-    return (
-        select(parent.c["at"].label("parent_at"), *page.c)
-        .select_from(parent.join(page, true()))
-        .order_by(parent.c["at"], *order)
-    )
-
-
-def _counts(pager: Pager[Any], by: ColumnElement[Any]) -> Callable[[list[str]], Awaitable[list[Count]]]:
-    def build() -> Select[Any]:
-        parent = _parents()
-        counted = pager.counted(by == parent.c.id).correlate(parent).subquery()
-        total = select(func.count().label("value")).select_from(counted).lateral("total")
-        return select(parent.c["at"], total.c.value).select_from(parent.join(total, true())).order_by(parent.c["at"])
-
-    async def load(parents: list[str]) -> list[Count]:
-        rows = await pager.context.session.fetch(
-            ("counts", by.key, *pager.shape), build, **pager.where.values, parents=parents
-        )
-        return [count_of(row[1]) for row in rows]
-
-    return load

@@ -18,7 +18,8 @@ DATABASE: Final = "minutebook"
 _DEFINERS: Final = ("app_definer", "app_finder")
 _PEOPLE: Final = ("app_member", "app_observer", "app_admin", "app_auditor")
 _SERVICE: Final = "app_service"
-_LOGINS: Final = (API, INGEST, OPERATOR, MIGRATOR)
+_REQUEST_LOGINS: Final = (API, INGEST)
+_LOGINS: Final = (*_REQUEST_LOGINS, OPERATOR, MIGRATOR)
 _ROLES: Final = (OWNER, *_DEFINERS, *_PEOPLE, _SERVICE)
 _OWNING: Final = (OWNER, *_DEFINERS)  # whoever creates functions
 
@@ -31,6 +32,8 @@ _MEMBERSHIPS: Final = (
 )
 # The settings of a login stay through SET ROLE. Timestamps inside JSON are printed in the session's zone.
 _SETTINGS: Final = ("jit = off", "search_path = app, ext", "timezone = 'UTC'")
+# One plan for each prepared statement: docs/decisions/0008-one-plan-for-each-statement.md.
+_REQUEST_SETTINGS: Final = ("plan_cache_mode = force_generic_plan",)
 _EXTENSIONS: Final = ("vector", "btree_gin")
 _OLDEST: Final = 160_000
 _LOCK: Final = 6_117_206_853  # any number that nobody else uses
@@ -117,7 +120,8 @@ async def _create_roles(connection: "asyncpg.Connection[Any]", passwords: dict[s
         statements = [f"CREATE ROLE {role} NOLOGIN NOINHERIT" for role in missing]
         for login in _LOGINS:
             statements.append(f"ALTER ROLE {login} LOGIN NOINHERIT PASSWORD '{scram_verifier(passwords[login])}'")
-            statements += [f"ALTER ROLE {login} SET {setting}" for setting in _SETTINGS]
+            settings = (*_SETTINGS, *(_REQUEST_SETTINGS if login in _REQUEST_LOGINS else ()))
+            statements += [f"ALTER ROLE {login} SET {setting}" for setting in settings]
         statements += [f"GRANT {role} TO {member} WITH INHERIT FALSE, SET TRUE" for role, member in _MEMBERSHIPS]
         await connection.execute(";\n".join(statements))
         if powerful := [row["rolname"] for row in await connection.fetch(_POWERFUL_SQL, every)]:

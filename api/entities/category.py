@@ -2,11 +2,11 @@
 
 import strawberry
 
+from api.child_pages import to_many
 from api.connection import Connection, Listing, Order
 from api.entities import pattern
 from api.entities.references import Pattern
 from api.node import Node, Source
-from api.paging import to_many
 from api.scalars import UUID
 from db import models
 

@@ -8,6 +8,7 @@ import strawberry
 from sqlalchemy import ColumnElement, Select, Text, any_, bindparam, cast, exists, func, or_, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
+from api.child_pages import child_pages, to_many
 from api.connection import After, Before, Connection, First, Last, Listing, Order, Page
 from api.context import Context, Info
 from api.entities import interaction, message, project, tool_call
@@ -19,7 +20,7 @@ from api.filters import DateTimeFilter, StringFilter, Where, limited, present
 from api.loader import Batch
 from api.loaders import to_one, uuids
 from api.node import Node, Source
-from api.paging import child_pages, root_page, to_many
+from api.paging import root_page
 from api.scalars import JSON, UUID, BigInt, DateTime, Money, clean_text
 from db import mirror, models
 from db.types import Role

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import strawberry
 from sqlalchemy import Select, any_, bindparam
 
+from api.child_pages import to_many
 from api.connection import After, Before, Connection, First, Last, Listing, Order, Page
 from api.context import Context, Info
 from api.entities import project
@@ -15,7 +16,7 @@ from api.filters import StringFilter, Where, present
 from api.loader import Batch
 from api.loaders import to_one, uuids
 from api.node import Node, Source
-from api.paging import root_page, to_many
+from api.paging import root_page
 from api.scalars import JSON, UUID, DateTime
 from db import mirror, models
 from db.types import ContentType

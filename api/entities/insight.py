@@ -8,6 +8,7 @@ import strawberry
 from sqlalchemy import ColumnElement, Select, any_, bindparam, cast, func, null, or_, select
 from sqlalchemy import DateTime as SqlDateTime
 
+from api.child_pages import child_pages
 from api.connection import After, Before, Connection, Count, First, Last, Listing, Order, Page, count_of
 from api.context import Context, Info
 from api.entities import project
@@ -18,7 +19,7 @@ from api.filters import DateTimeFilter, Where, plain, present
 from api.loader import Batch
 from api.loaders import to_one, uuids
 from api.node import Joined, Node, Source
-from api.paging import child_pages, root_page
+from api.paging import root_page
 from api.scalars import JSON, UUID, DateTime
 from api.selection import selects
 from db import mirror, models

@@ -8,6 +8,7 @@ from typing import Annotated, Final
 import strawberry
 from sqlalchemy import Integer, bindparam, func
 
+from api.child_pages import to_many
 from api.connection import After, Before, Connection, First, Last, Listing, Order, Page
 from api.context import Context, Info
 from api.entities import conversation as conversations
@@ -21,7 +22,7 @@ from api.execution import batched
 from api.filters import LIST_RANGE, StringFilter, TimeRange, Where, checked_range, present
 from api.loaders import to_one
 from api.node import Node, Source
-from api.paging import root_page, to_many
+from api.paging import root_page
 from api.payloads import Beside
 from api.permissions import reads
 from api.scalars import JSON, UUID, BigInt, DateTime, IPAddress, Money, clean_text

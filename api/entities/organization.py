@@ -2,6 +2,7 @@
 
 import strawberry
 
+from api.child_pages import to_many
 from api.connection import Connection
 from api.context import Context, Info
 from api.entities import budget, category, project, user
@@ -10,7 +11,6 @@ from api.entities.tool import SOURCE as TOOLS
 from api.entities.tool import Tool
 from api.loaders import by_id
 from api.node import Node, Source
-from api.paging import to_many
 from api.scalars import UUID, DateTime
 from db import mirror, models
 from db.types import OrganizationKind

@@ -2,13 +2,13 @@
 
 import strawberry
 
+from api.child_pages import child_pages, to_many
 from api.connection import After, Before, Connection, First, Last, Listing, Order, Page
 from api.context import Info
 from api.entities import conversation, document, insight
 from api.entities.references import Conversation, Document, InsightConnection
 from api.execution import batched
 from api.node import Node, Source
-from api.paging import child_pages, to_many
 from api.scalars import UUID, DateTime
 from db import models
 

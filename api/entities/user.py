@@ -2,6 +2,7 @@
 
 import strawberry
 
+from api.child_pages import child_pages
 from api.connection import After, Before, Connection, First, Last, Listing, Order, Page
 from api.context import Info
 from api.entities import ai_settings, tool_call
@@ -9,7 +10,6 @@ from api.entities.references import AiSettings, ToolCall
 from api.execution import batched
 from api.loaders import to_one
 from api.node import Node, Source
-from api.paging import child_pages
 from api.scalars import UUID, DateTime
 from db import models
 from db.types import Role

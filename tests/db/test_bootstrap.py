@@ -143,6 +143,12 @@ async def test_every_login_sees_app_and_ext_without_jit_in_utc(prepared: Urls) -
         assert await ask(url, "SELECT '[1,2]'::vector::text") == "[1,2]"
 
 
+async def test_requests_have_one_plan_for_each_statement_and_operators_have_not(prepared: Urls) -> None:
+    sql = "SELECT current_setting('plan_cache_mode')"
+    assert [await ask(url, sql) for url in (prepared.api, prepared.ingest)] == ["force_generic_plan"] * 2
+    assert [await ask(url, sql) for url in (prepared.operator, prepared.migrator)] == ["auto"] * 2
+
+
 async def test_a_second_run_changes_no_password(prepared: Urls, server: EmbeddedServer) -> None:
     again = await bootstrap(server.bootstrap_url, database=DATABASE, credentials=server.credentials)
     assert again == prepared

@@ -232,6 +232,20 @@ async def test_a_list_walks_its_index_from_the_cursor_on(plans: Plans, asked: Li
     assert await complaints(plans, asked) == []
 
 
+async def test_a_list_over_months_is_planned_once_for_whatever_is_asked(plans: Plans) -> None:
+    """Left to itself, PostgreSQL plans it anew for each request: with the months known it takes it for cheaper."""
+    _, [sent, *_] = await plans.ask("{ toolCalls { edges { node { toolName } } } }", "dave")
+    async with plans.pools.api.acquire() as connection:
+        for _ in range(10):
+            await connection.execute(begin_sql(sent.actor, read_only=True, request_id="plan", timeout_ms=0))
+            assert await connection.fetch(sent.sql, *sent.arguments)
+            await connection.execute("ROLLBACK")
+        counted = "SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE statement = $1"
+        generic, custom = await connection.fetchrow(counted, sent.sql)
+    assert generic >= 10
+    assert custom == 0
+
+
 async def test_what_hangs_together_is_not_taken_for_rare(plans: Plans) -> None:
     """As if a person's organization said nothing of the person, "both" would look like a handful of rows."""
     counted = 'EXPLAIN (FORMAT JSON) SELECT FROM app."{table}" WHERE organization_id = $1 AND user_id = $2'

@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 from sqlalchemy import literal_column, select, true
 
-from api import paging
+from api import child_pages, paging
 from api.node import Source
 from db import mirror, statement
 from db.policy import Scope, bound, organization_column
@@ -134,12 +134,12 @@ def nothing_extra(patch: pytest.MonkeyPatch) -> None:
 
 
 def children_of_anybody(patch: pytest.MonkeyPatch) -> None:
-    original = paging._lateral
+    original = child_pages._lateral
 
     def of_anybody(pager: Any, by: Any, *, is_bounded: bool) -> Any:
         return original(pager, by.is_not(None) | by.is_(None), is_bounded=is_bounded)
 
-    patch.setattr(paging, "_lateral", of_anybody)
+    patch.setattr(child_pages, "_lateral", of_anybody)
 
 
 def a_cursor_that_is_ignored(patch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ SELECT app.uuidv7() AS id;
 SELECT app.audit_append($1::jsonb);
 /* app_member */ SELECT app.users.id AS wanted_key, coalesce(app.user_ai_settings.tier, $1::VARCHAR) AS tier, coalesce(app.user_ai_settings.preferred_provider, $2::VARCHAR) AS preferred_provider, app.user_ai_settings.created_at AS created_at, app.user_ai_settings.updated_at AS updated_at, app.users.id AS database_id, app.users.created_at AS joined_at 
 FROM app.users LEFT OUTER JOIN app.user_ai_settings ON app.user_ai_settings.organization_id = $3::UUID AND app.user_ai_settings.user_id = $4::UUID AND app.user_ai_settings.user_id = app.users.id 
-WHERE app.users.organization_id = $3::UUID AND app.users.id = $4::UUID AND app.users.id = ANY (CAST((SELECT $5::UUID[] AS anon_1) AS UUID[]));
+WHERE app.users.organization_id = $3::UUID AND app.users.id = $4::UUID AND app.users.id = $5::UUID;
 /* app_member */ SELECT app.user_provider_keys.user_id, app.user_provider_keys.provider, app.user_provider_keys.hint, app.user_provider_keys.set_at, app.user_provider_keys.key_version, app.user_provider_keys.needs_reentry, app.user_provider_keys.key_id 
 FROM app.user_provider_keys 
 WHERE app.user_provider_keys.organization_id = $1::UUID AND app.user_provider_keys.user_id = $2::UUID AND app.user_provider_keys.user_id = ANY (CAST((SELECT $3::UUID[] AS anon_1) AS UUID[])) ORDER BY app.user_provider_keys.provider;
@@ -20,7 +20,7 @@ WHERE app.user_provider_keys.organization_id = $1::UUID AND app.user_provider_ke
 SELECT app.audit_append($1::jsonb);
 /* app_member */ SELECT app.users.id AS wanted_key, coalesce(app.user_ai_settings.tier, $1::VARCHAR) AS tier, coalesce(app.user_ai_settings.preferred_provider, $2::VARCHAR) AS preferred_provider, app.user_ai_settings.created_at AS created_at, app.user_ai_settings.updated_at AS updated_at, app.users.id AS database_id, app.users.created_at AS joined_at 
 FROM app.users LEFT OUTER JOIN app.user_ai_settings ON app.user_ai_settings.organization_id = $3::UUID AND app.user_ai_settings.user_id = $4::UUID AND app.user_ai_settings.user_id = app.users.id 
-WHERE app.users.organization_id = $3::UUID AND app.users.id = $4::UUID AND app.users.id = ANY (CAST((SELECT $5::UUID[] AS anon_1) AS UUID[]));
+WHERE app.users.organization_id = $3::UUID AND app.users.id = $4::UUID AND app.users.id = $5::UUID;
 /* app_member */ SELECT app.user_provider_keys.user_id, app.user_provider_keys.provider, app.user_provider_keys.hint, app.user_provider_keys.set_at, app.user_provider_keys.key_version, app.user_provider_keys.needs_reentry, app.user_provider_keys.key_id 
 FROM app.user_provider_keys 
 WHERE app.user_provider_keys.organization_id = $1::UUID AND app.user_provider_keys.user_id = $2::UUID AND app.user_provider_keys.user_id = ANY (CAST((SELECT $3::UUID[] AS anon_1) AS UUID[])) ORDER BY app.user_provider_keys.provider;

@@ -8,4 +8,4 @@ FROM app.ai_interaction_payloads
 WHERE app.ai_interaction_payloads.organization_id = $1::UUID AND app.ai_interaction_payloads.interaction_id = ANY (CAST((SELECT $2::UUID[] AS anon_1) AS UUID[])) AND app.ai_interaction_payloads.created_at >= $3::TIMESTAMP WITH TIME ZONE AND app.ai_interaction_payloads.created_at <= $4::TIMESTAMP WITH TIME ZONE;
 /* app_admin */ SELECT app.users.id AS wanted_key, app.users.id AS database_id, app.users.display_name AS display_name, app.users.role AS role, app.users.erased_at IS NOT NULL AS is_erased, app.users.created_at AS created_at 
 FROM app.users 
-WHERE app.users.organization_id = $1::UUID AND app.users.id = ANY (CAST((SELECT $2::UUID[] AS anon_1) AS UUID[]));
+WHERE app.users.organization_id = $1::UUID AND app.users.id = $2::UUID;

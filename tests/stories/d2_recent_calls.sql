@@ -5,7 +5,7 @@ WHERE app.tool_calls.organization_id = $1::UUID AND app.tool_calls.timestamp >= 
  LIMIT $5::INTEGER;
 /* app_admin */ SELECT app.users.id AS wanted_key, app.users.id AS database_id, app.users.display_name AS display_name, app.users.role AS role, app.users.erased_at IS NOT NULL AS is_erased, app.users.created_at AS created_at 
 FROM app.users 
-WHERE app.users.organization_id = $1::UUID AND app.users.id = ANY (CAST((SELECT $2::UUID[] AS anon_1) AS UUID[]));
+WHERE app.users.organization_id = $1::UUID AND app.users.id = $2::UUID;
 /* app_admin */ SELECT app.tool_call_payloads.tool_call_id AS key, CASE WHEN (app.tool_call_payloads.part = 'OUTCOME') THEN nullif(CAST(json_extract_path(CAST(convert_from(app.tool_call_payloads.payload, 'UTF8') AS JSON), 'errorDetails') AS TEXT), 'null') END AS error_details, CASE WHEN (app.tool_call_payloads.part = 'CALL') THEN nullif(CAST(json_extract_path(CAST(convert_from(app.tool_call_payloads.payload, 'UTF8') AS JSON), 'params') AS TEXT), 'null') END AS params, CASE WHEN (app.tool_call_payloads.part = 'OUTCOME') THEN nullif(CAST(json_extract_path(CAST(convert_from(app.tool_call_payloads.payload, 'UTF8') AS JSON), 'result') AS TEXT), 'null') END AS result 
 FROM app.tool_call_payloads 
 WHERE app.tool_call_payloads.organization_id = $1::UUID AND app.tool_call_payloads.tool_call_id = ANY (CAST((SELECT $2::UUID[] AS anon_1) AS UUID[])) AND app.tool_call_payloads.created_at >= $3::TIMESTAMP WITH TIME ZONE AND app.tool_call_payloads.created_at <= $4::TIMESTAMP WITH TIME ZONE;

@@ -5,7 +5,7 @@ WHERE app.ai_patterns.organization_id = $1::UUID ORDER BY app.ai_patterns.last_c
  LIMIT $2::INTEGER;
 /* app_member */ SELECT app.projects.id AS wanted_key, app.projects.id AS database_id, app.projects.name AS name, app.projects.created_at AS created_at 
 FROM app.projects 
-WHERE app.projects.organization_id = $1::UUID AND app.projects.id = ANY (CAST((SELECT $2::UUID[] AS anon_1) AS UUID[]));
+WHERE app.projects.organization_id = $1::UUID AND app.projects.id = $2::UUID;
 /* app_member */ SELECT parent.at AS parent_at, page.database_id, page.type, page.title, page.description, page.data, page.severity, page.is_dismissed, page.expires_at, page.created_at 
 FROM unnest(CAST((SELECT $1::UUID[] AS anon_1) AS UUID[])) WITH ORDINALITY AS parent(id, at) JOIN LATERAL (SELECT app.ai_insights.id AS database_id, app.ai_insights.insight_type AS type, app.ai_insights.title AS title, app.ai_insights.description AS description, app.ai_insights.data AS data, app.ai_insights.severity AS severity, app.ai_insights.is_dismissed AS is_dismissed, app.ai_insights.expires_at AS expires_at, app.ai_insights.created_at AS created_at 
 FROM app.ai_insights 

@@ -14,7 +14,7 @@ from db.engine import Urls
 from tests.client import Client, client_of
 from tests.databases import superuser
 from tests.stories.small_world import HERE, IDS, plant
-from tests.stories.story import ask, document, is_batched, is_refused, nodes
+from tests.stories.story import ask, document, is_batched, is_refused, nodes, shapes
 
 TASKLINE = "00000001-0003-4000-8000-000000000001"
 VROMM = "00000001-0002-4000-8000-000000000001"
@@ -102,7 +102,7 @@ async def test_metrics_are_one_statement_whatever_the_rows(
         await ask(client, "13_cost_and_latency", "carol", **WEEK) for client in (ask_small, ask_tenfold, ask_world)
     ]
     assert all(answer.data["aiMetrics"]["rows"] for answer in answers)
-    assert {answer.statements for answer in answers} == {answers[0].statements}
+    assert len({shapes(answer.statements) for answer in answers}) == 1
     assert len(answers[0].statements) == 1
     ran("13_cost_and_latency", {"carol": answers[0].statements})
 
@@ -211,7 +211,7 @@ async def test_slow_failures_are_three_statements_whatever_the_rows(
         for size in (1, 50, 100)
     ]
     assert [len(nodes(answer.data["aiInteractions"])) for answer in answers] == [1, 20, 20, 1, 50, 100]
-    assert {answer.statements for answer in answers} == {answers[0].statements}
+    assert len({shapes(answer.statements) for answer in answers}) == 1
     assert is_batched((await ask(ask_world, "14_slow_failures", "jon", **QUARTER)).statements, answers[0].statements)
     ran("14_slow_failures", {"carol": answers[0].statements})
 
@@ -279,6 +279,6 @@ async def test_d4_questions_run_the_same_statements_whatever_the_rows(
 ) -> None:
     variables = WEEK if "$f" in document(story) else {}
     answers = [await ask(client, story, "carol", **variables) for client in (ask_small, ask_tenfold, ask_world)]
-    assert {answer.statements for answer in answers} == {answers[0].statements}
+    assert len({shapes(answer.statements) for answer in answers}) == 1
     assert "errors" not in answers[0].body
     ran(story, {"carol": answers[0].statements})
