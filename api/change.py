@@ -155,7 +155,7 @@ async def _once(change: Change, effect: Effect, claim: _Claim | None) -> Done:
             return known
         done = await _kept(change, effect, claim)
     if change.events:
-        await change.session.commit_with(orjson.dumps(change.events).decode())
+        await change.session.commit_with(change.events)
     return done
 
 

@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from typing import Final
 
 import graphql
-import orjson
 from graphql import ExecutionResult, GraphQLError, GraphQLSchema
 
 from api.context import Context
@@ -116,12 +115,11 @@ class Operations:
     async def _record(self, context: Context) -> None:
         """Append what was read to the chain of the caller's organization. Raises UnavailableError when that fails."""
         details = {name: sorted(ids) for name, ids in sorted(context.reads.items())}
-        events = orjson.dumps([{"action": PAYLOAD_READ, "details": details}]).decode()
         try:
             async with act_as(
                 self.pools, context.actor, read_only=False, request_id=context.request_id, limits=self.limits
             ) as session:
-                await session.commit_with(events)
+                await session.commit_with([{"action": PAYLOAD_READ, "details": details}])
         except Exception as error:
             raise UnavailableError from error
 

@@ -75,26 +75,17 @@ CREATE FUNCTION app.audit_append(events jsonb, OUT seq bigint) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
     SET row_security TO 'on'
-    AS $_$
+    AS $$
 #variable_conflict use_variable
 DECLARE
     organization uuid := nullif(current_setting('app.organization_id', true), '')::uuid;
     actor uuid := nullif(current_setting('app.actor_id', true), '')::uuid;
     request text := nullif(current_setting('app.request_id', true), '');
-    caller text := jsonb '{"app_member": "MEMBER", "app_observer": "OBSERVER", "app_admin": "ADMIN",
-        "app_auditor": "AUDITOR", "app_service": "SERVICE"}' ->> current_setting('role');
+    caller text := app.audit_role();
     is_operator boolean;
     event jsonb;
     event_id uuid;
-    action text;
-    target uuid;
-    target_digest bytea;
     at timestamptz;
-    salt bytea;
-    payload bytea;
-    payload_digest bytea;
-    leaf bytea;
-    prev_hash bytea;
     head_hash bytea;
 BEGIN
     IF (organization IS NOT NULL AND caller IS NOT NULL AND events <> '[]') IS NOT TRUE THEN
@@ -120,16 +111,12 @@ BEGIN
             FROM app.audit_heads AS h WHERE h.organization_id = organization FOR UPDATE;
     END IF;
 
-    -- By number: a loop over a query would cost a plan's start and end for what is nearly always one event.
+    -- By number: a loop over a query would cost a plan's start and end.
     FOR n IN 0 .. jsonb_array_length(events) - 1 LOOP
         event := events -> n;
         seq := seq + 1;
-        prev_hash := head_hash;
         event_id := app.uuidv7();
         at := clock_timestamp();
-        action := event ->> 'action';
-        target := (event ->> 'target_id')::uuid;
-        target_digest := decode(event ->> 'target_digest', 'hex');
         IF is_operator THEN
             event_id := coalesce((event ->> 'id')::uuid, event_id);
             actor := coalesce((event ->> 'actor_id')::uuid, app.actor_id());
@@ -140,36 +127,48 @@ BEGIN
                 RAISE EXCEPTION 'no role of an actor: %', caller USING ERRCODE = 'check_violation';
             END IF;
         END IF;
-        IF action !~ '^[a-z_]+([.][a-z_]+)+$' OR length(action) > 100 THEN
-            RAISE EXCEPTION 'no action: %', action USING ERRCODE = 'check_violation';
-        END IF;
-
-        salt := uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid());
-        payload := convert_to(nullif(event -> 'details', 'null')::text, 'UTF8');
-        payload_digest := sha256(salt || payload);
-        leaf := app.audit_leaf(
-            organization, seq, event_id, action, actor, caller, event ->> 'target_type', target, target_digest, request,
-            at, payload_digest);
-        head_hash := app.audit_hash(prev_hash, seq, leaf);
-
-        INSERT INTO app.audit_events (
-            organization_id, id, seq, action, actor_id, actor_role, target_type, target_id, target_digest, request_id,
-            occurred_at, payload_digest, leaf, prev_hash, hash
-        ) VALUES (
-            organization, event_id, seq, action, actor, caller, event ->> 'target_type', target, target_digest, request,
-            at, payload_digest, leaf, prev_hash, head_hash);
-        IF payload IS NOT NULL THEN
-            INSERT INTO app.audit_payloads (organization_id, event_id, salt, payload)
-                VALUES (organization, event_id, salt, payload);
-        END IF;
+        head_hash := app.audit_link(
+            organization, seq, head_hash, event_id, event ->> 'action', actor, caller, event ->> 'target_type',
+            (event ->> 'target_id')::uuid, decode(event ->> 'target_digest', 'hex'), request, at, event -> 'details');
     END LOOP;
 
     UPDATE app.audit_heads AS h SET seq = seq, hash = head_hash, updated_at = statement_timestamp()
         WHERE h.organization_id = organization;
 END
-$_$;
+$$;
 
 ALTER FUNCTION app.audit_append(events jsonb, OUT seq bigint) OWNER TO app_definer;
+
+-- Name: audit_append_one(text, text, uuid, jsonb); Type: FUNCTION; Schema: app; Owner: app_definer
+
+CREATE FUNCTION app.audit_append_one(action text, target_type text, target_id uuid, details jsonb, OUT seq bigint) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET row_security TO 'on'
+    AS $$
+#variable_conflict use_variable
+DECLARE
+    organization uuid := nullif(current_setting('app.organization_id', true), '')::uuid;
+    caller text := app.audit_role();
+    head_hash bytea;
+BEGIN
+    SELECT h.seq + 1, h.hash INTO seq, head_hash
+        FROM app.audit_heads AS h WHERE h.organization_id = organization FOR UPDATE;
+    IF caller IS NULL OR seq IS NULL THEN
+        seq := app.audit_append(jsonb_build_array(jsonb_build_object(
+            'action', action, 'target_type', target_type, 'target_id', target_id, 'details', details)));
+        RETURN;
+    END IF;
+    head_hash := app.audit_link(
+        organization, seq, head_hash, app.uuidv7(), action, nullif(current_setting('app.actor_id', true), '')::uuid,
+        caller, target_type, target_id, NULL, nullif(current_setting('app.request_id', true), ''), clock_timestamp(),
+        details);
+    UPDATE app.audit_heads AS h SET seq = seq, hash = head_hash, updated_at = statement_timestamp()
+        WHERE h.organization_id = organization;
+END
+$$;
+
+ALTER FUNCTION app.audit_append_one(action text, target_type text, target_id uuid, details jsonb, OUT seq bigint) OWNER TO app_definer;
 
 -- Name: audit_findings(uuid, bigint, bigint, bytea); Type: FUNCTION; Schema: app; Owner: app_definer
 
@@ -270,6 +269,52 @@ CREATE FUNCTION app.audit_leaf(organization_id uuid, seq bigint, id uuid, action
     RETURN sha256(('\x00'::bytea || SUBSTRING(array_send(ARRAY['\x6d696e757465626f6f6b3a61756469743a7631'::bytea, uuid_send(organization_id), int8send(seq), uuid_send(id), convert_to(action, 'UTF8'::name), uuid_send(actor_id), convert_to(actor_role, 'UTF8'::name), convert_to(target_type, 'UTF8'::name), uuid_send(target_id), target_digest, convert_to(request_id, 'UTF8'::name), app.microseconds(occurred_at), payload_digest]) FROM 21)));
 
 ALTER FUNCTION app.audit_leaf(organization_id uuid, seq bigint, id uuid, action text, actor_id uuid, actor_role text, target_type text, target_id uuid, target_digest bytea, request_id text, occurred_at timestamp with time zone, payload_digest bytea) OWNER TO minutebook_owner;
+
+-- Name: audit_link(uuid, bigint, bytea, uuid, text, uuid, text, text, uuid, bytea, text, timestamp with time zone, jsonb); Type: FUNCTION; Schema: app; Owner: app_definer
+
+CREATE FUNCTION app.audit_link(organization uuid, seq bigint, prev_hash bytea, id uuid, action text, actor uuid, caller text, target_type text, target uuid, target_digest bytea, request text, at timestamp with time zone, details jsonb) RETURNS bytea
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+#variable_conflict use_variable
+DECLARE
+    payload bytea := convert_to(nullif(details, 'null')::text, 'UTF8');
+    salt bytea;
+    payload_digest bytea;
+    leaf bytea;
+    hash bytea;
+BEGIN
+    IF NOT app.is_audit_action(action) THEN
+        RAISE EXCEPTION 'no action: %', action USING ERRCODE = 'check_violation';
+    END IF;
+    IF payload IS NOT NULL THEN
+        salt := uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid());
+        payload_digest := sha256(salt || payload);
+        INSERT INTO app.audit_payloads (organization_id, event_id, salt, payload)
+            VALUES (organization, id, salt, payload);
+    END IF;
+    leaf := app.audit_leaf(
+        organization, seq, id, action, actor, caller, target_type, target, target_digest, request, at, payload_digest);
+    hash := app.audit_hash(prev_hash, seq, leaf);
+    INSERT INTO app.audit_events (
+        organization_id, id, seq, action, actor_id, actor_role, target_type, target_id, target_digest, request_id,
+        occurred_at, payload_digest, leaf, prev_hash, hash
+    ) VALUES (
+        organization, id, seq, action, actor, caller, target_type, target, target_digest, request,
+        at, payload_digest, leaf, prev_hash, hash);
+    RETURN hash;
+END
+$$;
+
+ALTER FUNCTION app.audit_link(organization uuid, seq bigint, prev_hash bytea, id uuid, action text, actor uuid, caller text, target_type text, target uuid, target_digest bytea, request text, at timestamp with time zone, details jsonb) OWNER TO app_definer;
+
+-- Name: audit_role(); Type: FUNCTION; Schema: app; Owner: minutebook_owner
+
+CREATE FUNCTION app.audit_role() RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN CASE current_setting('role'::text) WHEN 'app_member'::text THEN 'MEMBER'::text WHEN 'app_admin'::text THEN 'ADMIN'::text WHEN 'app_service'::text THEN 'SERVICE'::text WHEN 'app_auditor'::text THEN 'AUDITOR'::text WHEN 'app_observer'::text THEN 'OBSERVER'::text ELSE NULL::text END;
+
+ALTER FUNCTION app.audit_role() OWNER TO minutebook_owner;
 
 -- Name: authenticate(text, text, text); Type: FUNCTION; Schema: app; Owner: app_definer
 
@@ -441,6 +486,14 @@ END
 $_$;
 
 ALTER FUNCTION app.ensure_partitions(months integer, since date) OWNER TO minutebook_owner;
+
+-- Name: is_audit_action(text); Type: FUNCTION; Schema: app; Owner: minutebook_owner
+
+CREATE FUNCTION app.is_audit_action(action text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ((translate(action, 'abcdefghijklmnopqrstuvwxyz_.'::text, ''::text) = ''::text) AND (action ~~ '%.%'::text) AND ((('.'::text || action) || '.'::text) !~~ '%..%'::text) AND (length(action) <= 100));
+
+ALTER FUNCTION app.is_audit_action(action text) OWNER TO minutebook_owner;
 
 -- Name: keep_first_dismisser(); Type: FUNCTION; Schema: app; Owner: minutebook_owner
 
@@ -1440,9 +1493,7 @@ CREATE TABLE app.audit_heads (
     hash bytea NOT NULL,
     pruned_seq bigint DEFAULT 0 NOT NULL,
     pruned_hash bytea,
-    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT ck_audit_heads_digests CHECK (((octet_length(hash) = 32) AND (octet_length(pruned_hash) = 32))),
-    CONSTRAINT ck_audit_heads_pruned_seq CHECK (((pruned_seq >= 0) AND (pruned_seq <= seq)))
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
 )
 WITH (fillfactor='50');
 
@@ -2574,7 +2625,7 @@ ALTER TABLE app.audit_events ENABLE ALWAYS TRIGGER refuse_update;
 
 -- Name: audit_heads refuse_update; Type: TRIGGER; Schema: app; Owner: minutebook_owner
 
-CREATE TRIGGER refuse_update BEFORE UPDATE ON app.audit_heads FOR EACH ROW WHEN (((CURRENT_USER)::text <> 'app_definer'::text)) EXECUTE FUNCTION app.refuse_change();
+CREATE TRIGGER refuse_update BEFORE UPDATE ON app.audit_heads FOR EACH STATEMENT WHEN (((CURRENT_USER)::text <> 'app_definer'::text)) EXECUTE FUNCTION app.refuse_change();
 
 ALTER TABLE app.audit_heads ENABLE ALWAYS TRIGGER refuse_update;
 
@@ -4296,6 +4347,16 @@ GRANT ALL ON FUNCTION app.audit_append(events jsonb, OUT seq bigint) TO app_obse
 GRANT ALL ON FUNCTION app.audit_append(events jsonb, OUT seq bigint) TO app_service;
 GRANT ALL ON FUNCTION app.audit_append(events jsonb, OUT seq bigint) TO minutebook_operator;
 
+-- Name: FUNCTION audit_append_one(action text, target_type text, target_id uuid, details jsonb, OUT seq bigint); Type: ACL; Schema: app; Owner: app_definer
+
+REVOKE ALL ON FUNCTION app.audit_append_one(action text, target_type text, target_id uuid, details jsonb, OUT seq bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.audit_append_one(action text, target_type text, target_id uuid, details jsonb, OUT seq bigint) TO app_admin;
+GRANT ALL ON FUNCTION app.audit_append_one(action text, target_type text, target_id uuid, details jsonb, OUT seq bigint) TO app_auditor;
+GRANT ALL ON FUNCTION app.audit_append_one(action text, target_type text, target_id uuid, details jsonb, OUT seq bigint) TO app_member;
+GRANT ALL ON FUNCTION app.audit_append_one(action text, target_type text, target_id uuid, details jsonb, OUT seq bigint) TO app_observer;
+GRANT ALL ON FUNCTION app.audit_append_one(action text, target_type text, target_id uuid, details jsonb, OUT seq bigint) TO app_service;
+GRANT ALL ON FUNCTION app.audit_append_one(action text, target_type text, target_id uuid, details jsonb, OUT seq bigint) TO minutebook_operator;
+
 -- Name: FUNCTION audit_findings(organization uuid, first_seq bigint, last_seq bigint, base_hash bytea); Type: ACL; Schema: app; Owner: app_definer
 
 REVOKE ALL ON FUNCTION app.audit_findings(organization uuid, first_seq bigint, last_seq bigint, base_hash bytea) FROM PUBLIC;
@@ -4318,6 +4379,15 @@ GRANT ALL ON FUNCTION app.microseconds(at timestamp with time zone) TO minuteboo
 
 REVOKE ALL ON FUNCTION app.audit_leaf(organization_id uuid, seq bigint, id uuid, action text, actor_id uuid, actor_role text, target_type text, target_id uuid, target_digest bytea, request_id text, occurred_at timestamp with time zone, payload_digest bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.audit_leaf(organization_id uuid, seq bigint, id uuid, action text, actor_id uuid, actor_role text, target_type text, target_id uuid, target_digest bytea, request_id text, occurred_at timestamp with time zone, payload_digest bytea) TO app_definer;
+
+-- Name: FUNCTION audit_link(organization uuid, seq bigint, prev_hash bytea, id uuid, action text, actor uuid, caller text, target_type text, target uuid, target_digest bytea, request text, at timestamp with time zone, details jsonb); Type: ACL; Schema: app; Owner: app_definer
+
+REVOKE ALL ON FUNCTION app.audit_link(organization uuid, seq bigint, prev_hash bytea, id uuid, action text, actor uuid, caller text, target_type text, target uuid, target_digest bytea, request text, at timestamp with time zone, details jsonb) FROM PUBLIC;
+
+-- Name: FUNCTION audit_role(); Type: ACL; Schema: app; Owner: minutebook_owner
+
+REVOKE ALL ON FUNCTION app.audit_role() FROM PUBLIC;
+GRANT ALL ON FUNCTION app.audit_role() TO app_definer;
 
 -- Name: FUNCTION authenticate(issuer text, subject text, organization text); Type: ACL; Schema: app; Owner: app_definer
 
@@ -4353,6 +4423,11 @@ REVOKE ALL ON FUNCTION app.distribute(relation regclass, by_column text) FROM PU
 
 REVOKE ALL ON FUNCTION app.ensure_partitions(months integer, since date) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.ensure_partitions(months integer, since date) TO minutebook_operator;
+
+-- Name: FUNCTION is_audit_action(action text); Type: ACL; Schema: app; Owner: minutebook_owner
+
+REVOKE ALL ON FUNCTION app.is_audit_action(action text) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.is_audit_action(action text) TO app_definer;
 
 -- Name: FUNCTION keep_first_dismisser(); Type: ACL; Schema: app; Owner: minutebook_owner
 

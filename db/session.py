@@ -7,7 +7,7 @@ A change on record commits before the disk has it and is acknowledged after: doc
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Hashable
+from collections.abc import AsyncIterator, Callable, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ import structlog
 from sqlalchemy import Executable
 
 from db.actor import Actor, begin_sql
-from db.commit import ROLLBACK, LostCommitError, commit, commit_sql, is_rolled_back
+from db.commit import ROLLBACK, LostCommitError, append_sql, commit, commit_sql, is_rolled_back
 from db.engine import Pools
 from db.pool import CONNECTION_ERRORS, END_TIMEOUT_S, Held
 from db.statement import shapes
@@ -49,7 +49,7 @@ class Session:
     """The caller's transaction. `statements` lists the data statements that it ran, for tests and for tracing."""
 
     __slots__ = (
-        "_events", "_failure", "_has_begun", "_held", "_limits", "_lock", "_pool", "_read_only", "_request_id",
+        "_append", "_failure", "_has_begun", "_held", "_limits", "_lock", "_pool", "_read_only", "_request_id",
         "_running", "actor", "now", "statements",
     )  # fmt: skip
 
@@ -68,7 +68,7 @@ class Session:
         self._failure: Exception | None = None
         self._running: asyncio.Task[Any] | None = None
         self._has_begun = False
-        self._events: str | None = None
+        self._append: str | None = None
 
     async def fetch(self, shape: Hashable, build: Callable[[], Executable], **values: Any) -> list[asyncpg.Record]:
         """Run the statement of `shape`, built by `build` when it is new. Raises asyncpg's errors.
@@ -103,10 +103,11 @@ class Session:
             self._failure = None
         await self.execute_text(f"ROLLBACK TO SAVEPOINT {savepoint}")
 
-    async def commit_with(self, events: str) -> None:
-        """End on record: these audit events, a JSON array, are appended by the message that commits. Nothing may follow."""
+    async def commit_with(self, events: Sequence[Mapping[str, Any]]) -> None:
+        """End on record: these audit events are appended by the message that commits. Nothing may follow."""
+        append = append_sql(events)
         await self._send("begin", APPEND)
-        self._events = events
+        self._append = append
 
     async def _send(self, method: Literal["begin", "fetch", "execute"], sql: str, *arguments: Any) -> Any:
         async with self._lock:
@@ -228,11 +229,11 @@ class Session:
         """Commit; whether `then` has the connection now."""
         is_alone = _under_way[self.actor.organization_id] == 1
         if then is None:
-            return await commit(held.connection, commit_sql(self._events, is_alone=is_alone), begins_next=False)
+            return await commit(held.connection, commit_sql(self._append, is_alone=is_alone), begins_next=False)
         async with then._lock:  # a loader that was left over could begin it meanwhile
             is_new = not then._has_begun and then._failure is None
             begin = then._begin_sql(ends_another=True, is_after_change=True) if is_new else None
-            sql = commit_sql(self._events, is_alone=is_alone, begin=begin)
+            sql = commit_sql(self._append, is_alone=is_alone, begin=begin)
             goes_on = await commit(held.connection, sql, begins_next=is_new)
             if goes_on:
                 then._held, then._has_begun = held, True

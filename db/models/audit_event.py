@@ -26,8 +26,6 @@ class AuditHead(Base):
 
     __table_args__ = (
         of_organization(),
-        sha256("hash", "pruned_hash"),
-        CheckConstraint("pruned_seq BETWEEN 0 AND seq", name="pruned_seq"),
         {"postgresql_with": {"fillfactor": 50}},
     )
 

@@ -34,8 +34,6 @@ BEGIN
             ('tool_call_payloads', 'true'),
             ('usage_ledger', 'true'),
             ('ai_usage_logs', 'true'),
-            -- the head moves with the chain, and goes with nothing; as text, for a name is read as 64 numbers each time
-            ('audit_heads', $$current_user::text <> 'app_definer'$$),
             -- completed once
             ('ai_interactions', $$OLD.status <> 'PENDING'$$),
             -- the response comes once, with the completion; the request never changes
@@ -53,6 +51,17 @@ BEGIN
     END LOOP;
 END
 $install$;
+
+-- The head moves with the chain, and goes with nothing. Asked once in a statement: a trigger of the row would lock it once
+-- more. As text, for a name is read as 64 numbers each time.
+CREATE OR REPLACE TRIGGER refuse_update BEFORE UPDATE ON app.audit_heads FOR EACH STATEMENT
+    WHEN (current_user::text <> 'app_definer') EXECUTE FUNCTION app.refuse_change();
+CREATE OR REPLACE TRIGGER refuse_delete BEFORE DELETE ON app.audit_heads
+    FOR EACH ROW EXECUTE FUNCTION app.refuse_change();
+CREATE OR REPLACE TRIGGER refuse_truncate BEFORE TRUNCATE ON app.audit_heads
+    FOR EACH STATEMENT EXECUTE FUNCTION app.refuse_change();
+ALTER TABLE app.audit_heads ENABLE ALWAYS TRIGGER refuse_update, ENABLE ALWAYS TRIGGER refuse_delete,
+    ENABLE ALWAYS TRIGGER refuse_truncate;
 
 -- The click on a search result is recorded once.
 CREATE OR REPLACE TRIGGER refuse_update BEFORE UPDATE ON app.ai_content_searches

@@ -12,15 +12,14 @@ import tempfile
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from unittest.mock import patch
 
 import asyncpg
-import orjson
 import strawberry
 
 from api.change import Change
@@ -86,7 +85,7 @@ class Writer:
             async with act_as(self.pools, self.actor, read_only=False) as session:
                 change = Change(session)
                 await submit(change, given)
-                await session.commit_with(orjson.dumps(change.events).decode())
+                await session.commit_with(change.events)
             return
         variables = {"message": given.message_id, "thumb": given.thumb.value}
         answer = await self.operations.execute(GraphQLRequest(_MUTATION, None, variables, {}, self.actor, {}, "bench"))
@@ -94,7 +93,7 @@ class Writer:
             raise RuntimeError(f"a change was refused: {answer}")
 
 
-async def _without_event(_session: Session, _events: str) -> None:
+async def _without_event(_session: Session, _events: Sequence[Mapping[str, Any]]) -> None:
     """In place of `Session.commit_with`: the transaction ends as one that has nothing to put on record."""
 
 

@@ -19,7 +19,7 @@ from tests.storm import person, plant, planted_pools, whole
 MEMBER = person(0, Role.MEMBER)
 INSERT = "INSERT INTO app.ai_conversations (organization_id, user_id, title) VALUES ($1, $2, 'x')"
 COUNT = "SELECT count(*) AS n, pg_backend_pid() AS pid, current_user::text AS role FROM app.ai_conversations"
-EVENT, WRONG = '[{"action": "house.changed"}]', '[{"action": "Not An Action"}]'
+EVENT, WRONG = [{"action": "house.changed"}], [{"action": "Not An Action"}]
 ENDS = ["plain", "on record, alone", "on record, beside another"]
 
 
@@ -40,7 +40,7 @@ def reader(pools: Pools) -> Session:
     return Session(pools, MEMBER, read_only=True, request_id="r-1", limits=Limits(acquire_s=1), now=datetime.now(UTC))
 
 
-async def change(pools: Pools, then: Session, end: str, events: str = EVENT) -> int:
+async def change(pools: Pools, then: Session, end: str, events: list[dict[str, str]] = EVENT) -> int:
     """A conversation more, committed; the backend that did it."""
     async with act_as(pools, MEMBER, read_only=False, then=then) as session:
         await session.fetch_text(INSERT, MEMBER.organization_id, MEMBER.user_id)

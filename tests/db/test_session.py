@@ -28,7 +28,7 @@ CONTEXT = (
     " current_setting('app.user_id') AS user_, current_setting('app.actor_id') AS actor"
 )
 BACKEND = "SELECT pg_backend_pid() AS pid"
-EVENT = '[{"action": "house.changed", "details": {"text": "\'; DROP TABLE x; --"}}]'
+EVENT = [{"action": "house.changed", "details": {"text": "'; DROP TABLE x; --"}}]
 MEMBER, STRANGER = person(0, Role.MEMBER), person(1, Role.MEMBER)
 SERVICE = person(0, Role.SERVICE)
 
@@ -348,7 +348,7 @@ async def test_what_is_under_way_is_forgotten_however_it_ends(urls: Urls, pools:
 
     async def refused() -> None:
         async with act_as(pools, MEMBER, read_only=False) as session:
-            await session.commit_with('[{"action": "no action at all"}]')
+            await session.commit_with([{"action": "no action at all"}])
 
     async def nothing() -> None:
         async with act_as(pools, MEMBER, read_only=False):
@@ -370,7 +370,7 @@ async def test_what_cannot_be_put_on_record_is_undone_and_the_connection_goes_on
         async with act_as(pools, MEMBER, read_only=False) as session:
             await session.fetch_text("INSERT INTO app.ai_conversations (organization_id, user_id, title) VALUES ($1, $2, 'x')",
                                      MEMBER.organization_id, MEMBER.user_id)  # fmt: skip
-            await session.commit_with('[{"action": "no action at all"}]')
+            await session.commit_with([{"action": "no action at all"}])
 
     with pytest.raises(asyncpg.CheckViolationError):
         await work()
