@@ -1,8 +1,8 @@
 """The audit chain: each organization's head, its events, their erasable payloads, and signed checkpoints.
 
-Only one definer function writes here. The head is a row that is locked for one round trip, at the end of a change.
-PostgreSQL reads a table's CHECKs anew from their text in each statement, a quarter of an append, so that function says
-itself what an event may hold; whoever verifies the chain computes the digests again.
+Only definer functions write here, an event by one of them alone. The head is a row that is locked for one round trip, at
+the end of a change. PostgreSQL reads a table's CHECKs anew from their text in each statement, a quarter of an append, so
+that function says itself what an event may hold; whoever verifies the chain computes the digests again.
 """
 
 from datetime import datetime

@@ -285,15 +285,16 @@ async def test_a_read_is_on_record_before_its_answer_leaves(planted: Urls, tmp_p
 
 async def test_what_cannot_be_put_on_record_is_not_shown(planted: Urls, tmp_path: Path) -> None:
     roles = "app_member, app_observer, app_admin, app_auditor, app_service"
+    both = "app.audit_append(jsonb), app.audit_append_one(text, text, uuid, jsonb)"
     async with started(planted, tmp_path) as client, superuser(planted) as connection:
-        await connection.execute(f"REVOKE EXECUTE ON FUNCTION app.audit_append(jsonb) FROM {roles}")
+        await connection.execute(f"REVOKE EXECUTE ON FUNCTION {both} FROM {roles}")
         try:
             answer = await client.ask(CALLS, "carol", **ALICE)
             assert (answer.status, answer.codes, "data" in answer.body) == (503, ["UNAVAILABLE"], False)
             assert b"LATE" not in answer.raw
             assert (await client.ask(CALLS, "alice", **ALICE)).data
         finally:
-            await connection.execute(f"GRANT EXECUTE ON FUNCTION app.audit_append(jsonb) TO {roles}")
+            await connection.execute(f"GRANT EXECUTE ON FUNCTION {both} TO {roles}")
         assert (await client.ask(CALLS, "carol", **ALICE)).data
 
 

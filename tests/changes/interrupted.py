@@ -18,7 +18,7 @@ NO_INSIGHT: Final = gid("Insight", "insight", "nowhere")
 MESSAGE: Final = gid("Message", "answer", "ana", "live")
 EVERYWHERE: Final = {"idempotency_keys", "audit_events", "audit_heads"}
 # How the message begins that commits a change: with its events, or after an event that a function of the database made.
-COMMITS: Final = ("SELECT app.audit_append(", "SELECT 1; COMMIT;")
+COMMITS: Final = ("SELECT app.audit_append(", "SELECT app.audit_append_one(", "SELECT 1; COMMIT;")
 HEAL_S: Final = 5
 NEVER: Final = 10**6
 _AGAIN: Final = "UPDATE app.ai_insights SET is_dismissed = false, dismissed_by = NULL, dismissed_at = NULL"

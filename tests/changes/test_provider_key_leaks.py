@@ -179,7 +179,7 @@ async def broken(house: House, monkeypatch: pytest.MonkeyPatch) -> list[Answer]:
         patch.setattr(Keyring, "seal", lambda _self, secret, _address: [][len(secret)])
         answers.append(await each_way(house, "INTERNAL"))
     for code, damage, repair in (
-        ("FORBIDDEN", "REVOKE EXECUTE ON FUNCTION app.audit_append(jsonb) FROM app_member", "GRANT EXECUTE ON FUNCTION app.audit_append(jsonb) TO app_member"),
+        ("FORBIDDEN", "REVOKE EXECUTE ON FUNCTION app.audit_append(jsonb), app.audit_append_one(text, text, uuid, jsonb) FROM app_member", "GRANT EXECUTE ON FUNCTION app.audit_append(jsonb), app.audit_append_one(text, text, uuid, jsonb) TO app_member"),
         ("INVALID", "ALTER TABLE app.user_provider_keys ADD CONSTRAINT never CHECK (false) NOT VALID", "ALTER TABLE app.user_provider_keys DROP CONSTRAINT never"),
         ("INTERNAL", "ALTER TABLE app.user_provider_keys RENAME COLUMN hint TO tip", "ALTER TABLE app.user_provider_keys RENAME COLUMN tip TO hint"),
     ):  # fmt: skip
