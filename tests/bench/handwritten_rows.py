@@ -1,7 +1,7 @@
 """The hand-written endpoint's first way: plain rows, put together here, written by orjson."""
 
 import base64
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import orjson
@@ -35,13 +35,15 @@ WHERE {_OPEN} AND i.severity = ANY ($2::text[]) ORDER BY i.created_at DESC, i.id
 _FACETS: Final = f"""/* {{role}} */
 SELECT 'severity' AS dimension, i.severity AS value, count(*) AS count FROM app.ai_insights AS i WHERE {_OPEN} GROUP BY 2
 UNION ALL SELECT 'type', i.insight_type, count(*) FROM app.ai_insights AS i WHERE {_OPEN} AND i.severity = ANY ($2::text[]) GROUP BY 2"""
-_CALLS: Final = """/* {role} */
-SELECT c.id, c.tool_name, c.timestamp, c.ai_confidence, o.status, o.completed_at, u.id AS user_id, u.display_name
-FROM app.tool_calls AS c
-JOIN app.users AS u ON u.organization_id = $1 AND u.id = c.user_id
-LEFT JOIN app.tool_call_outcomes AS o ON o.organization_id = $1 AND o.tool_call_id = c.id AND o.created_at = c.created_at
-WHERE c.organization_id = $1 AND c.timestamp >= now() - interval '92 days' AND c.created_at >= now() - interval '93 days'
-ORDER BY c.timestamp DESC, c.id DESC LIMIT 101"""
+# LIMIT as a value, and people joined to the page alone: with the number known PostgreSQL sorts all calls of four months.
+PAGE_OF_CALLS: Final = """SELECT c.id, c.tool_name, c.timestamp, c.ai_confidence, c.user_id, o.status, o.completed_at
+  FROM app.tool_calls AS c
+  LEFT JOIN app.tool_call_outcomes AS o
+    ON o.organization_id = $1 AND o.tool_call_id = c.id AND o.created_at = c.created_at AND o.created_at >= $3
+  WHERE c.organization_id = $1 AND c.timestamp >= $2 AND c.created_at >= $3 ORDER BY c.timestamp DESC, c.id DESC LIMIT $4"""
+_CALLS: Final = f"""/* {{role}} */
+SELECT c.*, u.display_name FROM ({PAGE_OF_CALLS}) AS c
+JOIN app.users AS u ON u.organization_id = $1 AND u.id = c.user_id ORDER BY c.timestamp DESC, c.id DESC"""
 _VIEWER: Final = """/* {role} */
 SELECT u.id, u.display_name, u.role, o.id AS organization_id, o.name, o.timezone,
        coalesce(s.tier, 'FREE') AS tier, coalesce(s.preferred_provider, 'OPENAI') AS provider
@@ -168,8 +170,14 @@ async def _badge(connection: Any, actor: Actor, given: Answer) -> Answer:
     }
 
 
+def page_of_calls() -> tuple[datetime, datetime, int]:
+    """The last of PAGE_OF_CALLS' values: from when calls are listed, by their own time and by their row's, and how many."""
+    since = datetime.now(UTC) - timedelta(days=92)
+    return since, since - timedelta(days=1), 101
+
+
 async def _calls(connection: Any, actor: Actor, _given: Answer) -> Answer:
-    rows = await connection.fetch(_sql(_CALLS, actor), actor.organization_id)
+    rows = await connection.fetch(_sql(_CALLS, actor), actor.organization_id, *page_of_calls())
     edges = []
     for row in rows[:100]:
         node = {"id": _id("ToolCall", row["id"]), "toolName": row["tool_name"], "timestamp": row["timestamp"]}

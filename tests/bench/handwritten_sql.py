@@ -9,7 +9,7 @@ from typing import Any, Final
 import orjson
 
 from db.actor import Actor
-from tests.bench.handwritten_rows import METRICS
+from tests.bench.handwritten_rows import METRICS, PAGE_OF_CALLS, page_of_calls
 
 _TIME: Final = "to_char({0} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
 
@@ -83,12 +83,8 @@ SELECT json_build_object('insights', (json_build_object(
 _CALL: Final = f"""json_build_object('id', {_id("ToolCall", "r.id")}, 'toolName', r.tool_name, 'timestamp', {_TIME.format("r.timestamp")},
   'status', coalesce(r.status, 'PENDING'), 'completedAt', {_TIME.format("r.completed_at")}, 'aiConfidence', r.ai_confidence,
   'user', json_build_object('id', {_id("User", "r.user_id")}, 'displayName', r.display_name))"""
-_CALLS: Final = """SELECT c.id, c.tool_name, c.timestamp, c.ai_confidence, c.user_id, o.status, o.completed_at, u.display_name,
-    row_number() OVER (ORDER BY c.timestamp DESC, c.id DESC) AS place
-  FROM app.tool_calls AS c JOIN app.users AS u ON u.organization_id = $1 AND u.id = c.user_id
-  LEFT JOIN app.tool_call_outcomes AS o ON o.organization_id = $1 AND o.tool_call_id = c.id AND o.created_at = c.created_at
-  WHERE c.organization_id = $1 AND c.timestamp >= now() - interval '92 days' AND c.created_at >= now() - interval '93 days'
-  ORDER BY c.timestamp DESC, c.id DESC LIMIT 101"""
+_CALLS: Final = f"""SELECT c.*, u.display_name, row_number() OVER (ORDER BY c.timestamp DESC, c.id DESC) AS place
+  FROM ({PAGE_OF_CALLS}) AS c JOIN app.users AS u ON u.organization_id = $1 AND u.id = c.user_id"""
 _O5: Final = f"""SELECT json_build_object('toolCalls', {_page(_CALLS, _CALL, "timestamp", size=100)})::text"""
 _PAST: Final = "b.window_start < app.window_start(b.budget_window, now(), o.timezone)"
 _O6: Final = f"""SELECT json_build_object('viewer', json_build_object(
@@ -131,7 +127,7 @@ async def _badge(connection: Any, actor: Actor, given: Answer) -> orjson.Fragmen
 
 
 async def _calls(connection: Any, actor: Actor, _given: Answer) -> orjson.Fragment:
-    return await _asked(connection, actor, _O5, actor.organization_id)
+    return await _asked(connection, actor, _O5, actor.organization_id, *page_of_calls())
 
 
 async def _metrics(connection: Any, actor: Actor, given: Answer) -> orjson.Fragment:
