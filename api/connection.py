@@ -158,14 +158,11 @@ class Places(NamedTuple):
     def edges(self, nodes: Sequence[T], *, with_cursors: bool) -> list[Edge[T]]:
         """Nodes as items; without cursors where nobody selected them. Bypasses the generated __init__, as `Source.build` does."""
         edges: list[Edge[T]] = []
-        if not with_cursors:
-            for node in nodes:
-                edge: Edge[T] = object.__new__(Edge)
-                edge.node = node
-                edges.append(edge)
-            return edges
-        for node, place in zip(nodes, self.cursors(nodes), strict=True):
-            edge = object.__new__(Edge)
-            edge.node, edge.cursor = node, place
+        for node in nodes:
+            edge: Edge[T] = object.__new__(Edge)
+            edge.node = node
             edges.append(edge)
+        if with_cursors:
+            for edge, place in zip(edges, self.cursors(nodes), strict=True):
+                edge.cursor = place
         return edges
