@@ -85,3 +85,22 @@ def levels(parent: str) -> int:
 
 def repeated(statements: tuple[str, ...]) -> list[str]:
     return sorted({sql[:300] for sql in statements if statements.count(sql) > 1})
+
+
+async def test_budgets_are_given_with_all_that_each_place_of_an_answer_asks_of_them(ask_world: Client) -> None:
+    """A place reads what it selects and no more: what it read is not what another place is given."""
+    one, other = "usage { budgets { metric window } }", "again: usage { budgets { metric window resetsAt remaining } }"
+    own = "organization { budgets { metric window resetsAt } }"
+    answers = []
+    for parts in ((one, other, own), (own, other, one)):
+        viewer = (await ask_world.ask(f"{{ viewer {{ {' '.join(parts)} }} }}", "alice")).data["viewer"]
+        assert [(each["metric"], each["window"]) for each in viewer["again"]["budgets"]] == [
+            (each["metric"], each["window"]) for each in viewer["usage"]["budgets"]
+        ]
+        ends = {(each["metric"], each["window"], each["resetsAt"]) for each in viewer["again"]["budgets"]}
+        assert {
+            (each["metric"], each["window"], each["resetsAt"]) for each in viewer["organization"]["budgets"]
+        } <= ends
+        answers.append(viewer)
+    assert answers[0] == answers[1]
+    assert answers[0]["organization"]["budgets"]
