@@ -191,8 +191,16 @@ def test_no_random_change_of_a_line_passes(kept: Kept, tmp_path: Path, data: st.
         assert report.first_bad_seq in {number, number + 1} or b"\n" in line[:-1] or report.first_bad_seq <= number
 
 
+def in_small_letters(text: str) -> str:
+    """A uuid, which means the same in capitals; any other text as it is."""
+    return text.lower() if len(text) == len("018f4e3c-0000-7000-8000-000000000001") else text
+
+
 def means_the_same(line: bytes, original: list[Any]) -> bool:
-    """Another way to write the same bytes: a letter of a uuid or of a salt in capitals, a space between values."""
+    """Another way to write the same bytes: a letter of a uuid or of a salt in capitals, a space between values.
+
+    A digest that is computed again is compared as it is written: in capitals it is another one.
+    """
     try:
         value = json.loads(line)
     except ValueError:
@@ -204,8 +212,17 @@ def means_the_same(line: bytes, original: list[Any]) -> bool:
     def plain(row: list[Any]) -> Any:
         event = dict(zip(COLUMNS, row, strict=True))
         leaf = leaf_of("018f4e3c-0000-7000-8000-000000000001", event)
-        record = event["record"] and [str(each).lower() for each in event["record"][:-1]]
-        return leaf, row[0], row[11:14], opened(event["details"]), record, opened(event["record"] and row[-1][-1])
+        record = event["record"] and [in_small_letters(str(each)) for each in event["record"][:-1]]
+        digests = event["details"] and event["payload_digest"], event["record"] and event["target_digest"]
+        return (
+            leaf,
+            row[0],
+            row[11:14],
+            digests,
+            opened(event["details"]),
+            record,
+            opened(event["record"] and row[-1][-1]),
+        )
 
     try:
         return bool(plain(value) == plain(original))
@@ -249,3 +266,21 @@ async def test_the_file_shows_what_the_database_shows(urls: Urls, tmp_path: Path
     file = await exported(house, tmp_path / "export")
     assert verdict(file) == ("TAMPERED", 1, said["first_broken_seq"])
     assert verify(file, [PUBLIC]).reason == said["reason"]
+
+
+@pytest.mark.parametrize("column", ["payload_digest", "target_digest", "leaf", "prev_hash", "hash"])
+def test_a_digest_in_capitals_is_not_the_one_that_was_recorded(kept: Kept, tmp_path: Path, column: str) -> None:
+    changed = 0
+    for number, row in enumerate(kept.content[1 : EVENTS + 1], start=1):
+        event = dict(zip(COLUMNS, row, strict=True))
+        is_computed = {"payload_digest": event["details"], "target_digest": event["record"]}.get(column, True)
+        if not is_computed or event[column] == event[column].upper():
+            continue
+        lines = kept.file.read_bytes().splitlines(keepends=True)
+        lines[number] = lines[number].replace(event[column].encode(), event[column].upper().encode(), 1)
+        file = tmp_path / "capitals"
+        file.write_bytes(b"".join(lines))
+        assert not means_the_same(lines[number], row)
+        assert verify(file, [PUBLIC], kept.notes).code == 1
+        changed += 1
+    assert changed
