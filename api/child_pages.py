@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import strawberry
+from asyncpg import Record
 from graphql import is_non_null_type
 from sqlalchemy import ColumnElement, Select, Uuid, bindparam, column, func, select, true
 
@@ -18,7 +19,7 @@ from api.execution import batched
 from api.filters import Where
 from api.loaders import created_bounds, uuids
 from api.node import Node
-from api.paging import NODES, Pager
+from api.paging import JSON, NODES, Pager
 from api.selection import selects
 
 
@@ -73,29 +74,38 @@ def _children(
     by: ColumnElement[Any],
     is_paged: bool,  # noqa: FBT001 - private
 ) -> Callable[[list[str]], Awaitable[list[C]]]:
-    session, shape = pager.context.session, (by.key, *pager.shape)
     counts = pager.context.loader(("counts", by.key, *pager.key), lambda: _counts(pager, by))
 
     async def load(parents: list[str]) -> list[C]:
         groups: dict[int, list[Any]] = defaultdict(list)
+        paged = pager
         if is_paged:
-            # What hangs on a row is not older than the row: its id says which months need not be looked into.
-            bounds = created_bounds(parents) if pager.listing.source.is_partitioned else None
-            values = pager.values | ({"parents_from": bounds[0]} if bounds else {})
-            rows = await session.fetch(
-                ("children", bounds is None, *shape),
-                lambda: _lateral(pager, by, is_bounded=bool(bounds)),
-                **values,
-                parents=parents,
-            )
-            for row, node in zip(rows, pager.listing.source.build_all(rows), strict=True):
-                groups[row[0]].append(node)
+            rows = await _rows(pager, by, parents)
+            read = pager.read(rows)
+            if read is None:
+                paged = pager.plain()
+                rows = await _rows(paged, by, parents)
+                read = paged.read(rows)
+            for row, each in zip(rows, read or (), strict=True):
+                groups[row[0]].append(each)
         return [
-            pager.connection(groups[at], kind, lambda parent=parent: counts.load(parent))  # type: ignore[misc]
+            paged.connection(groups[at], kind, lambda parent=parent: counts.load(parent))  # type: ignore[misc]
             for at, parent in enumerate(parents, start=1)
         ]
 
     return load
+
+
+async def _rows(pager: Pager[Any], by: ColumnElement[Any], parents: list[str]) -> list[Record]:
+    # What hangs on a row is not older than the row: its id says which months need not be looked into.
+    bounds = created_bounds(parents) if pager.listing.source.is_partitioned else None
+    values = pager.values | ({"parents_from": bounds[0]} if bounds else {})
+    return await pager.context.session.fetch(
+        ("children", bounds is None, by.key, *pager.shape),
+        lambda: _lateral(pager, by, is_bounded=bool(bounds)),
+        **values,
+        parents=parents,
+    )
 
 
 def _parents() -> Any:
@@ -109,12 +119,13 @@ def _lateral(pager: Pager[Any], by: ColumnElement[Any], *, is_bounded: bool) -> 
     if is_bounded:
         created_at = pager.listing.source.table.c.created_at
         tests.append(created_at >= bindparam("parents_from", type_=created_at.type))
-    page = pager.select(*tests).lateral("page")
+    page = pager.select(*tests, with_places=True).lateral("page")
     is_descending = pager.order.is_descending != pager.page.is_backward
     keys = [page.c[pager.order.attribute], page.c["database_id"]]
     order = (key.desc() if is_descending else key for key in keys)
+    columns = page.c if pager.has_places else [page.c[JSON]]
     return (
-        select(parent.c["at"].label("parent_at"), *page.c)
+        select(parent.c["at"].label("parent_at"), *columns)
         .select_from(parent.join(page, true()))
         .order_by(parent.c["at"], *order)
     )

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
-from typing import Annotated, Any, Final, Generic, NamedTuple, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Generic, NamedTuple, TypeVar
 
 import strawberry
 from sqlalchemy import (
@@ -38,6 +38,7 @@ T = TypeVar("T", bound=Node)
 
 @strawberry.type(description="An item of a list and its place there.")
 class Edge(Generic[T]):
+    may_come_written: ClassVar[bool] = True
     node: T = strawberry.field(description="The item.")
     cursor: str = strawberry.field(description="The item's place, for `after` and `before`.")
 

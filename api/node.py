@@ -15,7 +15,9 @@ import strawberry
 from asyncpg import Record
 from sqlalchemy import ColumnElement, FromClause, Select, and_, select
 
+from api import json_text
 from api.errors import BadUserInputError
+from api.json_text import written_by
 from api.rowwise import objects
 from api.selection import attributes
 from db import mirror
@@ -53,6 +55,7 @@ class Node:
     database_id: strawberry.Private[str]
 
     @strawberry.field(description="The global id: opaque, stable, unique across all types.")  # type: ignore[untyped-decorator] # mypy loses it in an interface
+    @written_by(json_text.global_id)
     def id(self) -> strawberry.ID:
         # As global_id does, without its call: most answers ask for as many ids as they have objects.
         return binascii.b2a_base64(f"{type(self).__name__}:{self.database_id}".encode(), newline=False).decode()  # type: ignore[return-value]
@@ -72,7 +75,8 @@ class Joined:
     """One node of another source that belongs to each row, read in the same statement where a page selects it.
 
     It is the row of `source` whose `column` has the value of `key`: at most one. `field` is its name in the API,
-    `table` what is joined when that is not the source's own.
+    `table` what is joined when that is not the source's own. One that `is_shared` belongs to many rows: it is read along
+    only where PostgreSQL writes it, for as a row's own object it would be made many times.
     """
 
     field: str
@@ -80,6 +84,7 @@ class Joined:
     column: ColumnElement[Any]
     key: ColumnElement[Any]
     table: FromClause | None = None
+    is_shared: bool = False
 
     def outer(self, origin: FromClause, role: Role) -> FromClause:
         """`origin` with the other row beside each of its own, if the policies of both let the role see it."""

@@ -2,8 +2,10 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from operator import itemgetter
 from typing import Any, Final, Generic
 
+from asyncpg import Record
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
@@ -33,28 +35,51 @@ from api.errors import ForbiddenError
 from api.filters import Where
 from api.node import Along, Source
 from api.selection import selected, selects
+from api.written import writing_of
 
 NODES: Final = ("edges", "node")
+# Of a row that is written: the text, and where somebody wants to know its place, the id and the order's value.
+JSON: Final = "json"
+_PLACE: Final = itemgetter(-1, -2)
 
 
 class Pager(Generic[T]):
     """One page's statement: the listing, its order, the page and the filter, for one caller.
 
-    `nodes` is where the answer has the nodes: what it asks for of them, and nothing else, is read.
+    `nodes` is where the answer has the nodes: what it asks for of them, and nothing else, is read; as one text of JSON
+    where PostgreSQL can write that, unless told otherwise.
     """
 
     def __init__(
-        self, info: Info, listing: Listing[T], order: Order, page: Page, where: Where, nodes: tuple[str, ...] = NODES
+        self,
+        info: Info,
+        listing: Listing[T],
+        order: Order,
+        page: Page,
+        where: Where,
+        nodes: tuple[str, ...] = NODES,
+        *,
+        may_be_written: bool = True,
     ) -> None:
         context = self.context = info.context
+        self._given = (info, listing, order, page, where, nodes)
         self.listing = listing
         self.order = order
         self.page = page
         self.where = where
         self.has_cursors = "cursor" in selected(info, *nodes[:-1])
         self.places = listing.places(context, order)
-        self.columns = listing.source.columns_for(selected(info, *nodes), order.attribute)
         self.along = _along(info, listing.source, nodes) if listing.source.joined else ()
+        self.writing = writing_of(info, listing.source, self.along) if may_be_written and nodes is NODES else None
+        self.columns: tuple[str, ...]
+        if self.writing:
+            self.has_places = self.has_cursors or selects(info, "pageInfo")
+            self.columns = ("database_id", order.attribute)
+            self._text_of = itemgetter(-3 if self.has_places else -1)
+        else:
+            self.has_places = True
+            self.columns = listing.source.columns_for(selected(info, *nodes), order.attribute)
+            self.along = tuple(each for each in self.along if not listing.source.joined[each[0]].is_shared)
         self.values: dict[str, Any] = {**where.values, "size": page.size + 1}
         for name in ("after", "before"):
             given = getattr(page, name)
@@ -65,6 +90,7 @@ class Pager(Generic[T]):
                 self.values |= {f"{name}_value": value, f"{name}_id": database_id}
         self.shape = (
             listing, order.tag, page.is_backward, page.after is not None, page.before is not None, where.shape, self.columns, self.along,
+            self.writing and (self.writing.shape, self.has_places),
         )  # fmt: skip
 
     @property
@@ -72,12 +98,19 @@ class Pager(Generic[T]):
         """Equal for pages that one statement can serve, and that are built alike."""
         return (*self.shape, self.page, self.where.key, self.has_cursors)
 
-    def select(self, *tests: ColumnElement[bool]) -> Select[Any]:
-        """The rows of the page and one more, in the direction of reading."""
-        source, order = self.listing.source, self.order
-        statement = source.select(self.context.actor.role, columns=self.columns, along=self.along).where(
-            *tests, *(clause() for clause in self.where.clauses)
-        )
+    def select(self, *tests: ColumnElement[bool], with_places: bool = False) -> Select[Any]:
+        """The rows of the page and one more, in the direction of reading.
+
+        `with_places` for a statement that orders them once more, by their places.
+        """
+        source, order, role = self.listing.source, self.order, self.context.actor.role
+        if self.writing is None:
+            statement = source.select(role, columns=self.columns, along=self.along)
+        else:
+            columns = self.columns if self.has_places or with_places else ()
+            joins = tuple((attribute, ()) for attribute, _ in self.along)
+            statement = source.select(role, self.writing.text.label(JSON), columns=columns, along=joins)
+        statement = statement.where(*tests, *(clause() for clause in self.where.clauses))
         for name in ("after", "before"):
             if getattr(self.page, name) is not None:
                 statement = statement.where(*self._beyond(name))
@@ -99,21 +132,44 @@ class Pager(Generic[T]):
         bounds = self.listing.bounds(order, f"{name}_value", is_less) if self.listing.bounds else ()
         return (prune, here < there if is_less else here > there, *bounds)
 
-    def connection(self, nodes: list[T], kind: type[C], counter: Callable[[], Awaitable[Count]]) -> C:
-        """The page made of the nodes of the statement's rows."""
+    def plain(self) -> "Pager[T]":
+        """The same page, read column by column."""
+        return Pager(*self._given, may_be_written=False)
+
+    def read(self, rows: Sequence[Record]) -> Sequence[Any] | None:
+        """The nodes of the statement's rows, or the rows themselves where they are written.
+
+        None where a row has a value that PostgreSQL cannot write: the page is then `plain`.
+        """
+        if self.writing is None:
+            return self.listing.source.build_all(rows)
+        return None if None in map(self._text_of, rows) else rows
+
+    def connection(self, read: list[Any], kind: type[C], counter: Callable[[], Awaitable[Count]]) -> C:
+        """The page made of what was read."""
         page = self.page
-        has_more = len(nodes) > page.size
+        has_more = len(read) > page.size
         if has_more:
-            nodes.pop()
+            read.pop()
         if page.is_backward:
-            nodes.reverse()
-        places = self.places
+            read.reverse()
         info = PageInfo(
             has_next_page=page.before is not None if page.is_backward else has_more,
             has_previous_page=has_more if page.is_backward else page.after is not None,
-            cursor_at=partial(places.cursor_at, nodes),
+            cursor_at=partial(self._cursor_at, read),
         )
-        return kind(edges=places.edges(nodes, with_cursors=self.has_cursors), page_info=info, counter=counter)
+        return kind(edges=self._edges(read), page_info=info, counter=counter)
+
+    def _edges(self, read: list[Any]) -> Any:
+        if self.writing is None:
+            return self.places.edges(read, with_cursors=self.has_cursors)
+        cursors = self.places.encode(map(_PLACE, read)) if self.has_cursors else ()
+        return self.writing.edges(list(map(self._text_of, read)), cursors)
+
+    def _cursor_at(self, read: list[Any], at: int) -> str | None:
+        if self.writing is None or not read:
+            return self.places.cursor_at(read, at)
+        return self.places.encode((_PLACE(read[at]),))[0]
 
     def counted(self, *tests: ColumnElement[bool]) -> Select[Any]:
         """SELECT of at most COUNT_LIMIT + 1 rows of the whole list."""
@@ -155,7 +211,10 @@ async def root_page(
         )
         return count_of(rows[0][0])
 
-    rows: Sequence[Any] = ()
+    read: Sequence[Any] | None = ()
     if selects(info, "edges", "pageInfo"):
-        rows = await context.session.fetch(("page", *pager.shape), pager.select, **pager.values)
-    return pager.connection(listing.source.build_all(rows), kind, count)
+        read = pager.read(await context.session.fetch(("page", *pager.shape), pager.select, **pager.values))
+        if read is None:
+            pager = pager.plain()
+            read = pager.read(await context.session.fetch(("page", *pager.shape), pager.select, **pager.values))
+    return pager.connection(list(read or ()), kind, count)

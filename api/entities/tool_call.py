@@ -24,7 +24,7 @@ from api.errors import BadUserInputError
 from api.execution import batched
 from api.filters import MAX_VALUES, METRICS_RANGE, DateTimeFilter, TimeRange, Where, checked_range, present
 from api.loaders import to_one
-from api.node import Node, Source
+from api.node import Joined, Node, Source
 from api.paging import readable, root_page
 from api.payloads import Beside
 from api.permissions import reads
@@ -35,6 +35,8 @@ from db.types import OutcomeStatus, PayloadPart, Role
 
 T = models.table(models.ToolCall)
 O = models.table(models.ToolCallOutcome)  # noqa: E741 - tables are one letter here
+U = models.table(models.User)
+USER = "joined_user"
 P = models.table(models.ToolCallPayload)
 
 # A CHECK keeps `timestamp` between created_at - 24 h and created_at + 5 s.
@@ -91,7 +93,7 @@ class ToolCall(Node):
     interaction_id: strawberry.Private[str | None]
     created_at: strawberry.Private[datetime]
 
-    user: User | None = to_one(lambda: users.SOURCE, "user_id", description="For whom it was made.")
+    user: User | None = to_one(lambda: users.SOURCE, "user_id", joined=USER, description="For whom it was made.")
 
     conversation: Conversation | None = to_one(
         lambda: conversations.SOURCE,
@@ -283,6 +285,7 @@ SOURCE: Source[ToolCall] = Source(
     },
     origin=with_outcome,
     is_partitioned=True,
+    joined={USER: Joined("user", lambda: users.SOURCE, U.c.id, T.c.user_id, is_shared=True)},
 )
 LISTING = Listing(SOURCE, Order("timestamp", T.c.timestamp), _months)
 # For lists whose filter comes from `where_of`, which always has a beginning.

@@ -79,6 +79,7 @@ class Column:
             return field.arguments(run.variables, None)
         info = run.config.info_class(_raw_info=self.info, _field=field.own)
         info.lasting = field.lasting
+        info.planned = field
         return {**field.arguments(run.variables, info), field.info_name: info}
 
     async def _together(self, arguments: dict[str, Any]) -> None:

@@ -15,8 +15,9 @@ from typing import Any, Final
 
 from graphql import GraphQLObjectType, Undefined
 
-from api.execution.complete import Leaf, kinds_of
+from api.execution.complete import Leaf, Written, kinds_of
 from api.execution.plan import Field, How, Selection
+from api.execution.written import may_come_written
 
 # Python allows 20 blocks inside each other; what lies deeper is a hole.
 MAX_LOOPS: Final = 8
@@ -43,7 +44,7 @@ class _Writer:
     """Writes one function. `known` is what its text names; only keys of the answer are in the text, as literals."""
 
     def __init__(self) -> None:
-        self.known: dict[str, Any] = {"Unusual": UnusualError, "Plain": _PLAIN}
+        self.known: dict[str, Any] = {"Unusual": UnusualError, "Plain": _PLAIN, "Written": Written}
         self.known |= {"Float": float, "Int": int, "Str": str, "Bool": bool, "Moment": datetime, "UTC": UTC}
         self._head: list[str] = []
         self._body: list[str] = []
@@ -164,18 +165,25 @@ class _Writer:
         """Statements for an object or a list of them; the variable that holds what they became."""
         assert field.object is not None  # noqa: S101 - the caller has looked
         selection = field.selection(field.object)
-        if not field.non_null[0]:
-            made = self._variable()
-            self._write(f"if {value} is None: {made} = None")
-            self._write("else:")
-            with self._indented():
-                self._write(
-                    f"{made} = {self._list(field, selection, value) if is_list else self._object(selection, value)}"
-                )
-            return made
-        self._write(f"if {value} is None: raise Unusual")
-        if is_list:
-            return self._list(field, selection, value)
+        through: list[tuple[str, str]] = []
+        if may_come_written(field.object):
+            through.append((f"type({value}) is Written", f"{value}.answer"))
+        if field.non_null[0]:
+            self._write(f"if {value} is None: raise Unusual")
+        else:
+            through.append((f"{value} is None", "None"))
+        opened = self._list if is_list else self._one
+        if not through:
+            return opened(field, selection, value)
+        made = self._variable()
+        for at, (test, result) in enumerate(through):
+            self._write(f"{'elif' if at else 'if'} {test}: {made} = {result}")
+        self._write("else:")
+        with self._indented():
+            self._write(f"{made} = {opened(field, selection, value)}")
+        return made
+
+    def _one(self, _: Field, selection: Selection, value: str) -> str:
         return self._object(selection, value)
 
     def _list(self, field: Field, selection: Selection, value: str) -> str:

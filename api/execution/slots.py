@@ -10,10 +10,10 @@ from graphql.pyutils import inspect, is_awaitable
 from api.execution import errands
 from api.execution.columns import Column, Execution
 from api.execution.compiled import is_own
-from api.execution.complete import FAILED, Kinds, NullError, Rows, flatten, gather, is_sound, kinds_of, settle
+from api.execution.complete import FAILED, Kinds, NullError, Rows, Written, flatten, gather, is_sound, kinds_of, settle
 from api.execution.plan import Field, How, Selection
 
-_NO_OBJECTS: Final = frozenset({type(None), type(FAILED)})
+_NO_OBJECTS: Final = frozenset({type(None), type(FAILED), Written})
 
 
 class Failing(Execution, Protocol):
@@ -132,6 +132,9 @@ class Slot(Column):
         for at, value in enumerate(values):
             if value is None or value is FAILED:
                 self.flat[at] = value
+                continue
+            if type(value) is Written:
+                self.flat[at] = value.answer
                 continue
             try:
                 places.setdefault(await self._type_of(value), []).append(at)

@@ -11,7 +11,7 @@ from graphql import GraphQLError, GraphQLObjectType
 from api.execution import errands
 from api.execution.columns import Column, Execution
 from api.execution.compiled import Hole, UnusualError, compiled, leaves
-from api.execution.complete import Rows
+from api.execution.complete import Rows, Written
 from api.execution.plan import Field, Selection
 
 Functions: TypeAlias = dict[Selection, Callable[..., Any]]
@@ -99,7 +99,7 @@ class Swift:
         return [None if each is None else next(results) for each in values]
 
     def _lists(self, field: Field, values: list[Any], depth: int) -> list[Any]:
-        lengths: list[int | None] = []
+        lengths: list[Any] = []
         flat: list[Any] = []
         for each in values:
             if type(each) is list:
@@ -107,6 +107,8 @@ class Swift:
                 flat += each
             elif each is None and not field.non_null[depth]:
                 lengths.append(None)
+            elif type(each) is Written:
+                lengths.append(each.answer)
             else:
                 raise UnusualError
         return Rows(lengths).gather(self._completed(field, flat, depth + 1))

@@ -1,7 +1,8 @@
 """What the audit chain costs: 32 writers, with and without the event of each change, on 1 organization and on 100.
 
 `python -m tests.bench.audit_rate [--seconds 60]`: the transaction alone; with `--mutations` all that the API does for a
-client's mutation, in process. Both sides take turns of a second, so that the machine's moods cancel.
+client's mutation, in process. A transaction alone has a connection for each writer; mutations share as many as a server opens.
+Both sides take turns of a second, so that the machine's moods cancel.
 """
 
 import argparse
@@ -31,6 +32,7 @@ from api.limits import Limits
 from api.node import global_id
 from api.operation import Operations
 from api.schema import build_schema
+from api.settings import Settings
 from db.actor import Actor
 from db.bootstrap import bootstrap
 from db.embedded import EmbeddedServer
@@ -185,7 +187,8 @@ async def measure(urls: Urls, pools: Pools, count: int, seconds: float, operatio
 async def main(server: EmbeddedServer, seconds: float, *, is_whole: bool) -> int:
     urls = await bootstrap(server.bootstrap_url, credentials=server.credentials)
     await upgrade(urls)
-    pools = await open_pools(urls, api_size=WRITERS, ingest_size=1)
+    size = Settings().pool_size if is_whole else WRITERS
+    pools = await open_pools(urls, api_size=size, ingest_size=1)
     operations = None
     if is_whole:
         schema = build_schema()

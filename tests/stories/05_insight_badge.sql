@@ -1,5 +1,5 @@
 -- alice: 2 data statements
-/* app_member */ SELECT app.ai_insights.id AS database_id, app.ai_insights.insight_type AS type, app.ai_insights.title AS title, app.ai_insights.severity AS severity, app.ai_insights.expires_at AS expires_at, app.ai_insights.created_at AS created_at 
+/* app_member */ SELECT '{"node":{"id":"' || encode(convert_to('Insight:' || CAST(app.ai_insights.id AS TEXT), 'UTF8'), 'base64') || '","type":"' || app.ai_insights.insight_type || '","severity":"' || app.ai_insights.severity || '","title":' || CAST(to_json(app.ai_insights.title) AS TEXT) || ',"expiresAt":' || CASE WHEN (app.ai_insights.expires_at IS NULL) THEN 'null' ELSE '"' || to_char(app.ai_insights.expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"' END || '}}' AS json 
 FROM app.ai_insights 
 WHERE app.ai_insights.organization_id = $1::UUID AND NOT app.ai_insights.is_dismissed AND (app.ai_insights.expires_at IS NULL OR app.ai_insights.expires_at > $2::TIMESTAMP WITH TIME ZONE) AND app.ai_insights.project_id = $3::UUID AND app.ai_insights.severity = ANY ($4::TEXT[]) ORDER BY app.ai_insights.created_at DESC, app.ai_insights.id DESC 
  LIMIT $5::INTEGER;

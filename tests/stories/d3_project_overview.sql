@@ -6,8 +6,8 @@ WHERE app.ai_patterns.organization_id = $1::UUID ORDER BY app.ai_patterns.last_c
 /* app_member */ SELECT app.projects.id AS wanted_key, app.projects.id AS database_id, app.projects.name AS name, app.projects.created_at AS created_at 
 FROM app.projects 
 WHERE app.projects.organization_id = $1::UUID AND app.projects.id = $2::UUID;
-/* app_member */ SELECT parent.at AS parent_at, page.database_id, page.type, page.title, page.description, page.data, page.severity, page.is_dismissed, page.expires_at, page.created_at 
-FROM unnest(CAST((SELECT $1::UUID[] AS anon_1) AS UUID[])) WITH ORDINALITY AS parent(id, at) JOIN LATERAL (SELECT app.ai_insights.id AS database_id, app.ai_insights.insight_type AS type, app.ai_insights.title AS title, app.ai_insights.description AS description, app.ai_insights.data AS data, app.ai_insights.severity AS severity, app.ai_insights.is_dismissed AS is_dismissed, app.ai_insights.expires_at AS expires_at, app.ai_insights.created_at AS created_at 
+/* app_member */ SELECT parent.at AS parent_at, page.json 
+FROM unnest(CAST((SELECT $1::UUID[] AS anon_1) AS UUID[])) WITH ORDINALITY AS parent(id, at) JOIN LATERAL (SELECT '{"node":{"type":"' || app.ai_insights.insight_type || '","severity":"' || app.ai_insights.severity || '","title":' || CAST(to_json(app.ai_insights.title) AS TEXT) || ',"description":' || CAST(to_json(app.ai_insights.description) AS TEXT) || ',"data":' || CASE WHEN (app.ai_insights.data IS NULL) THEN 'null' ELSE CAST(app.ai_insights.data AS TEXT) END || ',"isDismissed":' || CAST(app.ai_insights.is_dismissed AS TEXT) || ',"expiresAt":' || CASE WHEN (app.ai_insights.expires_at IS NULL) THEN 'null' ELSE '"' || to_char(app.ai_insights.expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"' END || '}}' AS json, app.ai_insights.id AS database_id, app.ai_insights.created_at AS created_at 
 FROM app.ai_insights 
 WHERE app.ai_insights.organization_id = $2::UUID AND app.ai_insights.project_id = parent.id AND NOT app.ai_insights.is_dismissed AND (app.ai_insights.expires_at IS NULL OR app.ai_insights.expires_at > $3::TIMESTAMP WITH TIME ZONE) ORDER BY app.ai_insights.created_at DESC, app.ai_insights.id DESC 
  LIMIT $4::INTEGER) AS page ON true ORDER BY parent.at, page.created_at DESC, page.database_id DESC;
@@ -29,8 +29,8 @@ FROM unnest(CAST((SELECT $1::UUID[] AS anon_1) AS UUID[])) WITH ORDINALITY AS pa
 FROM app.ai_messages LEFT OUTER JOIN app.ai_feedback ON app.ai_feedback.organization_id = $2::UUID AND app.ai_feedback.user_id = $3::UUID AND app.ai_feedback.user_id = $3::UUID AND app.ai_feedback.message_id = app.ai_messages.id 
 WHERE app.ai_messages.organization_id = $2::UUID AND app.ai_messages.user_id = $3::UUID AND app.ai_messages.conversation_id = parent.id ORDER BY app.ai_messages.created_at DESC, app.ai_messages.id DESC 
  LIMIT $4::INTEGER) AS page ON true ORDER BY parent.at, page.created_at DESC, page.database_id DESC;
-/* app_member */ SELECT parent.at AS parent_at, page.database_id, page.chunk_index, page.text 
-FROM unnest(CAST((SELECT $1::UUID[] AS anon_1) AS UUID[])) WITH ORDINALITY AS parent(id, at) JOIN LATERAL (SELECT app.document_embeddings.id AS database_id, app.document_embeddings.chunk_index AS chunk_index, app.document_embeddings.chunk_text AS text 
+/* app_member */ SELECT parent.at AS parent_at, page.json 
+FROM unnest(CAST((SELECT $1::UUID[] AS anon_1) AS UUID[])) WITH ORDINALITY AS parent(id, at) JOIN LATERAL (SELECT '{"node":{"chunkIndex":' || CAST(app.document_embeddings.chunk_index AS TEXT) || ',"text":' || CAST(to_json(app.document_embeddings.chunk_text) AS TEXT) || '}}' AS json, app.document_embeddings.id AS database_id, app.document_embeddings.chunk_index AS chunk_index 
 FROM app.document_embeddings 
 WHERE app.document_embeddings.organization_id = $2::UUID AND app.document_embeddings.document_id = parent.id ORDER BY app.document_embeddings.chunk_index, app.document_embeddings.id 
  LIMIT $3::INTEGER) AS page ON true ORDER BY parent.at, page.chunk_index, page.database_id;

@@ -1,0 +1,130 @@
+"""Pages that PostgreSQL writes: what an answer wants of each row, as JSON made in the statement that reads it.
+
+That is so where all that is wanted of a node is its columns, computed fields that say how they are written, and nodes
+that are read along; otherwise the statement gives columns, and the API makes the answer of them. Text instead of values
+costs PostgreSQL a microsecond a row, and spares the API three: docs/decisions/0009-written-pages.md.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+from sqlalchemy import ColumnElement, case
+
+from api.execution.complete import Written
+from api.execution.plan import Field, How, Selection
+from api.execution.written import wanted
+from api.json_text import NULL, Part, Writer, joined, key_of, leaf, nullable
+from api.node import Along, Source
+
+Shape = tuple[Any, ...]
+
+EDGES: Final = "edges"
+
+
+@dataclass(frozen=True, eq=False)
+class Writing:
+    """The JSON of a page's edges. Equal shapes are equal texts.
+
+    `text` is of one row: the whole edge; where cursors are wanted, which the API makes, the node, and `edge` is what
+    both go into.
+    """
+
+    shape: Shape
+    text: ColumnElement[str]
+    edge: str | None
+    is_cursor_first: bool
+
+    def edges(self, rows: Sequence[str], cursors: Iterable[str]) -> Written:
+        """The page's edges, of the texts of its rows."""
+        if self.edge is None:
+            return Written(f"[{','.join(rows)}]")
+        pairs = zip(cursors, rows, strict=True) if self.is_cursor_first else zip(rows, cursors, strict=True)
+        return Written(f"[{','.join(map(self.edge.__mod__, pairs))}]")
+
+
+def writing_of(info: Any, source: Source[Any], along: Along) -> Writing | None:
+    """How the edges of the resolver's connection are written; None where they cannot be."""
+    edge = wanted(info, EDGES)
+    if edge is None:
+        return None
+    lasting: dict[Any, Writing | None] = info.lasting
+    key = ("written", source, along)
+    if key not in lasting:
+        lasting[key] = _writing(edge, source, along)
+    return lasting[key]
+
+
+def _writing(edge: Selection, source: Source[Any], along: Along) -> Writing | None:
+    names = [each.name for each in edge.fields]
+    if names.count("node") != 1 or names.count("cursor") > 1:
+        return None
+    (node,) = (each for each in edge.fields if each.name == "node")
+    readable = {attribute: source.joined[attribute].source() for attribute, _ in along}
+    wanted_node = node.selection(node.object) if node.object else None
+    parts = _object(wanted_node, source, readable) if wanted_node else None
+    if wanted_node is None or parts is None:
+        return None
+    if "cursor" not in names:
+        before, after = _frame(edge, "").split("%s")
+        return Writing(_shape(edge), joined([before, *parts, after]), None, is_cursor_first=False)
+    is_cursor_first = names.index("cursor") < names.index("node")
+    return Writing(_shape(wanted_node), joined(parts), _frame(edge, '"%s"'), is_cursor_first)
+
+
+def _frame(edge: Selection, cursor: str) -> str:
+    """The edge with gaps for the node and the cursor; keys of answers are names, without a per cent."""
+    values = {"node": "%s", "cursor": cursor, "__typename": orjson.dumps(edge.type.name).decode()}
+    return f"{{{','.join(f'{key_of(each)}{values[each.name]}' for each in edge.fields)}}}"
+
+
+def _shape(selection: Selection) -> Shape:
+    """What tells selections apart whose fields have no arguments."""
+    below = (each.selection(each.object) if each.object else None for each in selection.fields)
+    return (
+        selection.type.name,
+        *((each.key, each.name, inner and _shape(inner)) for each, inner in zip(selection.fields, below, strict=True)),
+    )
+
+
+def _object(selection: Selection, source: Source[Any], readable: Mapping[str, Source[Any]]) -> list[Part] | None:
+    """The JSON of one node; None where a field of it cannot be written."""
+    parts: list[Part] = ["{"]
+    for at, field in enumerate(selection.fields):
+        value = _value(field, source, readable)
+        if value is None:
+            return None
+        parts += [f"{',' if at else ''}{key_of(field)}", *value]
+    return [*parts, "}"]
+
+
+def _value(field: Field, source: Source[Any], readable: Mapping[str, Source[Any]]) -> Sequence[Part] | None:
+    if field.how is How.TYPENAME:
+        return (orjson.dumps(field.parent.name).decode(),)
+    for attribute, other in readable.items():
+        if source.joined[attribute].field == field.name:
+            return _other(field, other)
+    if field.own is None or field.nodes[0].arguments:
+        return None
+    if field.how is How.ATTRIBUTE:
+        return _column(field, source.columns.get(field.own.python_name))
+    resolver = field.own.base_resolver
+    writer: Writer | None = getattr(resolver.wrapped_func, "writer", None) if resolver else None
+    return writer(field, source.columns) if writer else None
+
+
+def _column(field: Field, column: ColumnElement[Any] | None) -> Sequence[Part] | None:
+    if column is None or field.leaf is None or len(field.non_null) > 1:
+        return None
+    parts = leaf(field.leaf, column)
+    return parts if parts is None or field.non_null[0] else nullable(column, parts)
+
+
+def _other(field: Field, source: Source[Any]) -> Sequence[Part] | None:
+    """A node that is read along: `null` where there is none, NULL where there has to be one."""
+    parts = _object(field.selection(field.object), source, {}) if field.object else None
+    if parts is None:
+        return None
+    text = (source.id_column.is_not(None), joined(parts))
+    return (case(text) if field.non_null[0] else case(text, else_=joined((NULL,))),)
