@@ -152,18 +152,14 @@ class Places(NamedTuple):
         ids = map(_DATABASE_ID, nodes)
         return self.encode(zip(map(attrgetter(self.attribute), nodes), ids, strict=True))
 
-    def cursor_at(self, nodes: Sequence[T], at: int) -> str | None:
-        """The cursor of one of the nodes; None where there are none."""
-        return self.cursors([nodes[at]])[0] if nodes else None
-
-    def edges(self, nodes: Sequence[T], *, with_cursors: bool) -> list[Edge[T]]:
-        """Nodes as items; without cursors where nobody selected them. Bypasses the generated __init__, as `Source.build` does."""
+    def edges(self, nodes: Sequence[T], cursors: Sequence[str] | None) -> list[Edge[T]]:
+        """Nodes as items, with their cursors where somebody selected them. Bypasses the generated __init__, as `Source.build` does."""
         edges: list[Edge[T]] = []
         for node in nodes:
             edge: Edge[T] = object.__new__(Edge)
             edge.node = node
             edges.append(edge)
-        if with_cursors:
-            for edge, place in zip(edges, self.cursors(nodes), strict=True):
+        if cursors is not None:
+            for edge, place in zip(edges, cursors, strict=True):
                 edge.cursor = place
         return edges

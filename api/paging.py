@@ -153,23 +153,25 @@ class Pager(Generic[T]):
             read.pop()
         if page.is_backward:
             read.reverse()
+        cursors = self._cursors(read) if self.has_cursors else None
+        if self.writing is None:
+            edges: Any = self.places.edges(read, cursors)
+        else:
+            edges = self.writing.edges(list(map(self._text_of, read)), cursors or ())
         info = PageInfo(
             has_next_page=page.before is not None if page.is_backward else has_more,
             has_previous_page=has_more if page.is_backward else page.after is not None,
-            cursor_at=partial(self._cursor_at, read),
+            cursor_at=partial(self._cursor_at, read, cursors),
         )
-        return kind(edges=self._edges(read), page_info=info, counter=counter)
+        return kind(edges=edges, page_info=info, counter=counter)
 
-    def _edges(self, read: list[Any]) -> Any:
-        if self.writing is None:
-            return self.places.edges(read, with_cursors=self.has_cursors)
-        cursors = self.places.encode(map(_PLACE, read)) if self.has_cursors else ()
-        return self.writing.edges(list(map(self._text_of, read)), cursors)
+    def _cursors(self, read: Sequence[Any]) -> list[str]:
+        return self.places.cursors(read) if self.writing is None else self.places.encode(map(_PLACE, read))
 
-    def _cursor_at(self, read: list[Any], at: int) -> str | None:
-        if self.writing is None or not read:
-            return self.places.cursor_at(read, at)
-        return self.places.encode((_PLACE(read[at]),))[0]
+    def _cursor_at(self, read: Sequence[Any], cursors: list[str] | None, at: int) -> str | None:
+        if not read:
+            return None
+        return cursors[at] if cursors else self._cursors([read[at]])[0]
 
     def counted(self, *tests: ColumnElement[bool]) -> Select[Any]:
         """SELECT of at most COUNT_LIMIT + 1 rows of the whole list."""

@@ -5,7 +5,7 @@ that are read along; otherwise the statement gives columns, and the API makes th
 costs PostgreSQL a microsecond a row, and spares the API three: docs/decisions/0009-written-pages.md.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,27 +21,30 @@ from api.node import Along, Source
 Shape = tuple[Any, ...]
 
 EDGES: Final = "edges"
+# Keys of answers are names: none has a per cent.
+_GAP: Final = "%"
 
 
 @dataclass(frozen=True, eq=False)
 class Writing:
     """The JSON of a page's edges. Equal shapes are equal texts.
 
-    `text` is of one row: the whole edge; where cursors are wanted, which the API makes, the node, and `edge` is what
-    both go into.
+    `text` is of one row: the whole edge; where cursors are wanted, which the API makes, the node, and `frame` is what
+    goes before, between and behind the two.
     """
 
     shape: Shape
     text: ColumnElement[str]
-    edge: str | None
+    frame: tuple[str, str, str] | None
     is_cursor_first: bool
 
-    def edges(self, rows: Sequence[str], cursors: Iterable[str]) -> Written:
+    def edges(self, rows: Sequence[str], cursors: Sequence[str]) -> Written:
         """The page's edges, of the texts of its rows."""
-        if self.edge is None:
+        if self.frame is None:
             return Written(f"[{','.join(rows)}]")
+        before, between, behind = self.frame
         pairs = zip(cursors, rows, strict=True) if self.is_cursor_first else zip(rows, cursors, strict=True)
-        return Written(f"[{','.join(map(self.edge.__mod__, pairs))}]")
+        return Written(f"[{','.join([f'{before}{one}{between}{other}{behind}' for one, other in pairs])}]")
 
 
 def writing_of(info: Any, source: Source[Any], along: Along) -> Writing | None:
@@ -66,17 +69,18 @@ def _writing(edge: Selection, source: Source[Any], along: Along) -> Writing | No
     parts = _object(wanted_node, source, readable) if wanted_node else None
     if wanted_node is None or parts is None:
         return None
+    before, *rest = _frame(edge)
     if "cursor" not in names:
-        before, after = _frame(edge, "").split("%s")
-        return Writing(_shape(edge), joined([before, *parts, after]), None, is_cursor_first=False)
+        return Writing(_shape(edge), joined([before, *parts, *rest]), None, is_cursor_first=False)
+    between, behind = rest
     is_cursor_first = names.index("cursor") < names.index("node")
-    return Writing(_shape(wanted_node), joined(parts), _frame(edge, '"%s"'), is_cursor_first)
+    return Writing(_shape(wanted_node), joined(parts), (before, between, behind), is_cursor_first)
 
 
-def _frame(edge: Selection, cursor: str) -> str:
-    """The edge with gaps for the node and the cursor; keys of answers are names, without a per cent."""
-    values = {"node": "%s", "cursor": cursor, "__typename": orjson.dumps(edge.type.name).decode()}
-    return f"{{{','.join(f'{key_of(each)}{values[each.name]}' for each in edge.fields)}}}"
+def _frame(edge: Selection) -> list[str]:
+    """What is around the node, and around the cursor where there is one."""
+    values = {"node": _GAP, "cursor": f'"{_GAP}"', "__typename": orjson.dumps(edge.type.name).decode()}
+    return f"{{{','.join(f'{key_of(each)}{values[each.name]}' for each in edge.fields)}}}".split(_GAP)
 
 
 def _shape(selection: Selection) -> Shape:

@@ -67,7 +67,7 @@ def _written_sources(field: Field, columns: Columns) -> Sequence[Part] | None:
     for wanted in field.selection(field.object).fields:
         if wanted.name not in _ABSENT:
             return None
-        value = source.c.raw[wanted.name]
+        value = source.c.raw.op("->")(literal_column(f"'{wanted.name}'"))
         is_text = func.jsonb_typeof(value) == literal_column("'string'")
         text = case((is_text, cast(value, Text)), else_=literal_column(f"'{_ABSENT[wanted.name]}'"))
         parts += [f"{',' if parts else ''}{key_of(wanted)}", text]

@@ -247,7 +247,8 @@ async def test_a_selection_deeper_than_python_nests_blocks_is_compiled_too(monke
 
 
 @pytest.mark.parametrize(
-    "alias", ["__a", "None", "class", "v1", "k1", "made", "objects", "bind", "Unusual", "Written", "a1", "pk1", "add_made"]
+    "alias",
+    ["__a", "None", "class", "v1", "k1", "made", "objects", "bind", "Unusual", "Written", "a1", "pk1", "add_made"],
 )
 async def test_a_key_that_means_something_to_python_or_to_the_function_is_a_key(
     alias: str, monkeypatch: pytest.MonkeyPatch

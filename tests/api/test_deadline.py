@@ -3,6 +3,7 @@
 import asyncio
 import time
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -38,13 +39,52 @@ async def test_a_deadline_moves_both_ways(to: float, is_late: bool) -> None:
     assert (ends is not None) is is_late
 
 
-async def test_a_move_by_next_to_nothing_costs_no_new_timer() -> None:
-    with Deadline(10) as deadline:
-        before = deadline._timer
-        deadline.move(10)
-        assert deadline._timer is before
-        deadline.move(1)
-        assert deadline._timer is not before
+async def test_many_deadlines_end_each_at_its_own_time_and_once() -> None:
+    ended: dict[int, float] = {}
+
+    async def work(n: int) -> None:
+        started = time.monotonic()
+        with pytest.raises(TimeoutError), Deadline(0.05 * n):
+            await asyncio.sleep(5)
+        ended[n] = time.monotonic() - started
+        await asyncio.sleep(0.1)  # nothing ends this
+
+    await asyncio.gather(*(work(n) for n in range(1, 5)))
+    for n, seconds in ended.items():
+        assert 0.05 * n <= seconds < 0.05 * n + 0.05
+
+
+async def test_the_loop_is_left_alone_where_no_deadline_is() -> None:
+    loop, later = asyncio.get_running_loop(), 0
+    call_later = loop.call_later
+
+    def counted(*given: Any) -> Any:
+        nonlocal later
+        later += 1
+        return call_later(*given)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(loop, "call_later", counted)
+        with Deadline(5):
+            await asyncio.sleep(0.05)
+        before = later
+        await asyncio.sleep(0.1)
+        assert 2 <= before <= 7
+        assert later <= before + 2  # its last look, and this sleep's own timer
+
+
+def test_a_deadline_of_another_loop_ends_there() -> None:
+    """A process that makes a second loop (a test, a command line) does not lose the first one's."""
+
+    async def late() -> str:
+        try:
+            with Deadline(0.03):
+                await asyncio.sleep(5)
+        except TimeoutError:
+            return "late"
+        return "in time"
+
+    assert [asyncio.run(late()) for _ in range(3)] == ["late"] * 3
 
 
 async def test_a_cancellation_from_outside_is_no_time_out() -> None:

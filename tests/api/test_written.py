@@ -11,7 +11,6 @@ import pytest
 from graphql import GraphQLObjectType, get_named_type, is_leaf_type, is_required_argument
 
 from api import paging
-from api.written import writing_of
 from db.engine import Urls
 from tests.api.reach import ROUTES, SCHEMA, literal_of, valid
 from tests.api.test_statements import LISTS, WHO
@@ -41,15 +40,20 @@ def by_columns() -> Iterator[None]:
         yield
 
 
+def fields_of(type_name: str) -> Any:
+    kind: Any = SCHEMA.type_map[type_name]
+    return kind.fields
+
+
 def list_of(parent: str, name: str, below: str, size: str = "first:100") -> str:
-    field = SCHEMA.type_map[parent].fields[name]  # type: ignore[union-attr]
+    field = fields_of(parent)[name]
     given = [f"{each}:{literal_of(valid(a.type), a.type)}" for each, a in field.args.items() if is_required_argument(a)]
     route = ROUTES[parent]
     return f"{{{route}{name}({','.join([*given, size])}){below}{'}' * (route.count('{') - route.count('}'))}}}"
 
 
 def node_of(parent: str, name: str) -> GraphQLObjectType:
-    connection: Any = get_named_type(SCHEMA.type_map[parent].fields[name].type)  # type: ignore[union-attr]
+    connection: Any = get_named_type(fields_of(parent)[name].type)
     edge: Any = get_named_type(connection.fields["edges"].type)
     node: GraphQLObjectType = get_named_type(edge.fields["node"].type)
     return node
@@ -223,11 +227,6 @@ async def spoil(urls: Urls, sql: str, *arguments: Any) -> None:
     async with superuser(urls) as connection:
         await connection.execute("SET session_replication_role = replica")
         await connection.execute(sql, *arguments)
-
-
-def test_writing_is_asked_for_where_pages_are_made() -> None:
-    """What `by_columns` replaces is what pages use."""
-    assert paging.writing_of is writing_of
 
 
 async def test_two_selections_of_one_list_do_not_share_their_texts(ask_world: Client) -> None:
