@@ -19,7 +19,7 @@ from api.execution import batched
 from api.filters import Where
 from api.loaders import created_bounds, uuids
 from api.node import Node
-from api.paging import JSON, NODES, Pager
+from api.paging import JSON, NODES, PLACE, Pager
 from api.selection import selects
 
 
@@ -119,11 +119,11 @@ def _lateral(pager: Pager[Any], by: ColumnElement[Any], *, is_bounded: bool) -> 
     if is_bounded:
         created_at = pager.listing.source.table.c.created_at
         tests.append(created_at >= bindparam("parents_from", type_=created_at.type))
-    page = pager.select(*tests, with_places=True).lateral("page")
+    page = pager.select(*tests, with_keys=True).lateral("page")
     is_descending = pager.order.is_descending != pager.page.is_backward
     keys = [page.c[pager.order.attribute], page.c["database_id"]]
     order = (key.desc() if is_descending else key for key in keys)
-    columns = page.c if pager.has_places else [page.c[JSON]]
+    columns = page.c if pager.writing is None else [page.c[name] for name in (JSON, PLACE) if name in page.c]
     return (
         select(parent.c["at"].label("parent_at"), *columns)
         .select_from(parent.join(page, true()))

@@ -138,19 +138,19 @@ class Listing(Generic[T]):
     def places(self, context: Context, order: Order | None = None) -> "Places":
         """What makes the cursors of this list, in its own order or in the given one."""
         order = order or self.order
-        return Places(order.attribute, cursor.encoder(self.tag(order), context.actor.organization_id))
+        return Places(order.attribute, cursor.sealer(self.tag(order), context.actor.organization_id))
 
 
 class Places(NamedTuple):
     """Where nodes lie in one list of one organization: what their cursors are made of, where they are asked for."""
 
     attribute: str
-    encode: cursor.Cursors
+    seal: cursor.Seal
 
     def cursors(self, nodes: Sequence[T]) -> list[str]:
         """The cursors of nodes."""
-        ids = map(_DATABASE_ID, nodes)
-        return self.encode(zip(map(attrgetter(self.attribute), nodes), ids, strict=True))
+        values = map(attrgetter(self.attribute), nodes)
+        return self.seal(list(map(cursor.body, values, map(_DATABASE_ID, nodes))))
 
     def edges(self, nodes: Sequence[T], cursors: Sequence[str] | None) -> list[Edge[T]]:
         """Nodes as items, with their cursors where somebody selected them. Bypasses the generated __init__, as `Source.build` does."""

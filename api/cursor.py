@@ -1,39 +1,69 @@
 """Cursors: a place in an ordered list, opaque to clients, checked strictly, carrying no authority.
 
-base64url of a check and of the sort value in full precision and the id, as JSON. The check is over these and begins with
-the version, the list, its order and the organization: another's cursor is refused instead of silently pointing elsewhere.
+base64url of a check, the sort value in full precision and the id, in PostgreSQL's own bytes: a statement can give them as
+they are (`place`). The check is over these and begins with the version, the list, its order and the organization:
+another's cursor is refused instead of silently pointing elsewhere.
 """
 
 import base64
 import binascii
-import re
-from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Final
+from typing import Any, Final
+from uuid import UUID
 from zlib import crc32
 
 import orjson
+from sqlalchemy import BigInteger, ColumnElement, cast, func, literal_column
 
 from api.errors import BadUserInputError
-from api.scalars import INT64, is_storable
+from api.scalars import is_storable
 
-VERSION: Final = 3
+VERSION: Final = 4
 MAX_LENGTH: Final = 1_024
 _CHECK_SIZE: Final = 4
+_ID_SIZE: Final = 16
 _URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
-_UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
+_MICROSECOND: Final = timedelta(microseconds=1)
+# PostgreSQL counts a timestamptz in microseconds from here.
+_EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 SortValue = datetime | int | str
-_PARSE: Final[dict[type[SortValue], Callable[[str], SortValue]]] = {
-    datetime: datetime.fromisoformat,
-    int: int,
-    str: str,
-}
+Seal = Callable[[Sequence[bytes]], list[str]]
 
 
-Cursors = Callable[[Iterable[tuple[SortValue, str]]], list[str]]
+def place(kind: type[SortValue], column: ColumnElement[Any], id_column: ColumnElement[Any]) -> ColumnElement[bytes]:
+    """What `body` makes of a row, as an expression."""
+    if kind is datetime:
+        value = func.timestamptz_send(column)
+    elif kind is int:
+        value = func.int8send(cast(column, BigInteger))
+    else:
+        value = func.convert_to(column, literal_column("'UTF8'"))
+    return value.op("||")(func.uuid_send(id_column))
+
+
+def body(value: SortValue, database_id: str) -> bytes:
+    """The value's bytes and the id's. Times keep their microseconds."""
+    if type(value) is str:
+        before = value.encode()
+    else:
+        number = (value - _EPOCH) // _MICROSECOND if isinstance(value, datetime) else value
+        before = number.to_bytes(8, "big", signed=True)  # type: ignore[union-attr]
+    return before + bytes.fromhex(database_id.replace("-", ""))
+
+
+def _value(kind: type[SortValue], given: bytes) -> SortValue:
+    """Raises ValueError (UnicodeError) or OverflowError for what no column can hold."""
+    if kind is str:
+        text = given.decode()
+        if not is_storable(text):
+            raise ValueError("a text that PostgreSQL does not keep")
+        return text
+    number = int.from_bytes(given, "big", signed=True)
+    return _EPOCH + number * _MICROSECOND if kind is datetime else number
 
 
 @lru_cache(4_096)
@@ -43,50 +73,29 @@ def _begun(version: int, tag: str, organization_id: str) -> int:
     return int.from_bytes(blake2b(of, digest_size=_CHECK_SIZE).digest(), "big")
 
 
-def _sealed(bodies: list[bytes], begun: int) -> list[str]:
-    checked = [binascii.b2a_base64(crc32(body, begun).to_bytes(_CHECK_SIZE, "big") + body) for body in bodies]
-    return b"".join(checked).translate(_URL_SAFE, b"=").decode().split()
+def sealer(tag: str, organization_id: str) -> Seal:
+    """From the bodies of one list's places to their cursors, for a page at once."""
+    begun = _begun(VERSION, tag, organization_id)
 
+    def seal(bodies: Sequence[bytes]) -> list[str]:
+        checked = [binascii.b2a_base64(crc32(each, begun).to_bytes(_CHECK_SIZE, "big") + each) for each in bodies]
+        return b"".join(checked).translate(_URL_SAFE, b"=").decode().split()
 
-def _is_storable(value: SortValue) -> bool:
-    """The check is no signature: a cursor made by hand may hold what no column can."""
-    if isinstance(value, datetime):
-        return value.utcoffset() == timedelta()
-    return value in INT64 if isinstance(value, int) else is_storable(value)
+    return seal
 
 
 def encode(tag: str, value: SortValue, database_id: str, organization_id: str) -> str:
-    """The cursor of one row. Times keep their microseconds."""
-    return encoder(tag, organization_id)([(value, database_id)])[0]
-
-
-def encoder(tag: str, organization_id: str) -> Cursors:
-    """`encode` for a page of one list at once: most of a page's text is cursors."""
-    begun = _begun(VERSION, tag, organization_id)
-
-    def encode_all(places: Iterable[tuple[SortValue, str]]) -> list[str]:
-        found = list(places)
-        if not found:
-            return []
-        if type(found[0][0]) is str:  # a text may hold what stands between two places
-            return _sealed([orjson.dumps(each)[1:-1] for each in found], begun)
-        return _sealed(orjson.dumps(found, option=orjson.OPT_UTC_Z)[2:-2].split(b"],["), begun)
-
-    return encode_all
+    """The cursor of one row."""
+    return sealer(tag, organization_id)([body(value, database_id)])[0]
 
 
 def decode(cursor: str, tag: str, kind: type[SortValue], organization_id: str, argument: str) -> tuple[SortValue, str]:
     """The sort value and the id. Raises BadUserInputError for anything that `encode` did not make for this list."""
     try:
         raw = base64.b64decode(cursor[:MAX_LENGTH] + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        plain, database_id = orjson.loads(b"[%b]" % raw[_CHECK_SIZE:])
-        value = _PARSE[kind](plain)
-        is_ours = (
-            _UUID.match(database_id) is not None
-            and encode(tag, value, database_id, organization_id) == cursor
-            and _is_storable(value)
-        )
-    except (binascii.Error, ValueError, TypeError, UnicodeError):
+        value, database_id = _value(kind, raw[_CHECK_SIZE:-_ID_SIZE]), str(UUID(bytes=raw[-_ID_SIZE:]))
+        is_ours = encode(tag, value, database_id, organization_id) == cursor
+    except (binascii.Error, ValueError, OverflowError):
         is_ours = False
     if not is_ours:
         raise BadUserInputError(f"`{argument}` is not a cursor of this list and order.", argument=argument)

@@ -38,9 +38,10 @@ from api.selection import selected, selects
 from api.written import writing_of
 
 NODES: Final = ("edges", "node")
-# Of a row that is written: the text, and where somebody wants to know its place, the id and the order's value.
+# Of a row that is written: the text, and where somebody wants to know it, the place.
 JSON: Final = "json"
-_PLACE: Final = itemgetter(-1, -2)
+PLACE: Final = "place"
+_PLACE_OF: Final = itemgetter(-1)
 
 
 class Pager(Generic[T]):
@@ -75,7 +76,7 @@ class Pager(Generic[T]):
         if self.writing:
             self.has_places = self.has_cursors or selects(info, "pageInfo")
             self.columns = ("database_id", order.attribute)
-            self._text_of = itemgetter(-3 if self.has_places else -1)
+            self._text_of = itemgetter(-2 if self.has_places else -1)
         else:
             self.has_places = True
             self.columns = listing.source.columns_for(selected(info, *nodes), order.attribute)
@@ -98,18 +99,20 @@ class Pager(Generic[T]):
         """Equal for pages that one statement can serve, and that are built alike."""
         return (*self.shape, self.page, self.where.key, self.has_cursors)
 
-    def select(self, *tests: ColumnElement[bool], with_places: bool = False) -> Select[Any]:
+    def select(self, *tests: ColumnElement[bool], with_keys: bool = False) -> Select[Any]:
         """The rows of the page and one more, in the direction of reading.
 
-        `with_places` for a statement that orders them once more, by their places.
+        `with_keys` for a statement that orders them once more.
         """
         source, order, role = self.listing.source, self.order, self.context.actor.role
         if self.writing is None:
             statement = source.select(role, columns=self.columns, along=self.along)
         else:
-            columns = self.columns if self.has_places or with_places else ()
+            written: list[ColumnElement[Any]] = [self.writing.text.label(JSON)]
+            if self.has_places:
+                written.append(cursor.place(order.kind, order.column, source.id_column).label(PLACE))
             joins = tuple((attribute, ()) for attribute, _ in self.along)
-            statement = source.select(role, self.writing.text.label(JSON), columns=columns, along=joins)
+            statement = source.select(role, *written, columns=self.columns if with_keys else (), along=joins)
         statement = statement.where(*tests, *(clause() for clause in self.where.clauses))
         for name in ("after", "before"):
             if getattr(self.page, name) is not None:
@@ -166,7 +169,7 @@ class Pager(Generic[T]):
         return kind(edges=edges, page_info=info, counter=counter)
 
     def _cursors(self, read: Sequence[Any]) -> list[str]:
-        return self.places.cursors(read) if self.writing is None else self.places.encode(map(_PLACE, read))
+        return self.places.cursors(read) if self.writing is None else self.places.seal(list(map(_PLACE_OF, read)))
 
     def _cursor_at(self, read: Sequence[Any], cursors: list[str] | None, at: int) -> str | None:
         if not read:

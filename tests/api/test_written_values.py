@@ -33,7 +33,9 @@ def written(info: strawberry.Info, field: str, parts: list[Part], *, is_list: bo
     info.context.told.append(selection and [each.key for each in selection.fields])
     if selection is None:
         return parts if is_list else parts[0]
-    rows = [{each.key: {"n": part.n, "name": f"part {part.n}"}[each.name] for each in selection.fields} for part in parts]
+    rows = [
+        {each.key: {"n": part.n, "name": f"part {part.n}"}[each.name] for each in selection.fields} for part in parts
+    ]
     return Written(orjson.dumps(rows if is_list else rows[0]).decode())
 
 
