@@ -172,9 +172,10 @@ class Source(Generic[T]):
 
     def build_all(self, rows: Sequence[Record]) -> list[T]:
         """Nodes from rows of one `select`."""
-        if not rows:
-            return []
-        names = tuple(rows[0].keys())
+        return self._made_of(tuple(rows[0].keys()))(rows) if rows else []
+
+    @cache  # noqa: B019 - as above
+    def _made_of(self, names: tuple[str, ...]) -> Callable[[Sequence[Record]], list[T]]:
         along = self.joined and {name.partition("__")[0] for name in names if "__" in name}
         others = tuple((attribute, self.joined[attribute].source().node) for attribute in along)
-        return objects(cast("Any", self.node), names, others)(rows)
+        return objects(cast("Any", self.node), names, others)
