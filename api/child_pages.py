@@ -74,7 +74,7 @@ def _children(
     by: ColumnElement[Any],
     is_paged: bool,  # noqa: FBT001 - private
 ) -> Callable[[list[str]], Awaitable[list[C]]]:
-    counts = pager.context.loader(("counts", by.key, *pager.key), lambda: _counts(pager, by))
+    counts = pager.context.loader(("counts", by.key, *pager.count_shape, pager.where.key), lambda: _counts(pager, by))
 
     async def load(parents: list[str]) -> list[C]:
         groups: dict[int, list[Any]] = defaultdict(list)
@@ -140,7 +140,7 @@ def _counts(pager: Pager[Any], by: ColumnElement[Any]) -> Callable[[list[str]], 
 
     async def load(parents: list[str]) -> list[Count]:
         rows = await pager.context.session.fetch(
-            ("counts", by.key, *pager.shape), build, **pager.where.values, parents=parents
+            ("counts", by.key, *pager.count_shape), build, **pager.where.values, parents=parents
         )
         return [count_of(row[1]) for row in rows]
 

@@ -22,7 +22,8 @@ from api.errors import BadUserInputError
 from api.scalars import is_storable
 
 VERSION: Final = 4
-MAX_LENGTH: Final = 1_024
+# Of a name of 255 characters of four bytes, and some more.
+MAX_LENGTH: Final = 2_048
 _CHECK_SIZE: Final = 4
 _ID_SIZE: Final = 16
 _URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")

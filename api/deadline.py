@@ -74,12 +74,13 @@ class _Watch:
 
     def _look(self) -> None:
         now = self.loop.time()
-        for each in [each for each in self.deadlines if each.is_due(now)]:
-            self.deadlines.discard(each)
-            each.end()
+        due = [each for each in self.deadlines if each.is_due(now)]
+        self.deadlines.difference_update(due)
         self._is_looking = bool(self.deadlines)
         if self._is_looking:
             self.loop.call_later(TICK_S, self._look)
+        for each in due:
+            each.end()
 
 
 _latest: _Watch | None = None

@@ -23,6 +23,7 @@ from sqlalchemy import (
     cast,
     func,
     literal_column,
+    or_,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -41,6 +42,10 @@ _LEAST: Final[ColumnElement[int]] = literal_column(str(-(2**31)))
 _GREATEST: Final[ColumnElement[int]] = literal_column(str(2**31 - 1))
 # RFC 3339 with microseconds and Z, always six digits.
 _MOMENT: Final[ColumnElement[str]] = literal_column("""'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'""")
+_MOMENTS: Final[tuple[Any, Any]] = (
+    literal_column("timestamptz '0001-01-01 00:00:00Z'"),
+    literal_column("timestamptz '9999-12-31 23:59:59.999999Z'"),
+)
 _BASE64_LINE: Final = 57
 
 
@@ -90,18 +95,18 @@ def leaf(kind: Leaf, column: ColumnElement[Any]) -> Sequence[Part] | None:
         text = cast(column, Text)
         return (case((column.between(_LEAST, _GREATEST), text)) if isinstance(type_, BigInteger) else text,)
     if kind.is_float and isinstance(type_, Double):
-        return (case((column - column == literal_column("0"), cast(column, Text))),)
+        return (_float(column),)
     if kind.native is bool and isinstance(type_, Boolean):
         return (cast(column, Text),)
     if kind.native is str:
         return _text(type_, column, is_number=kind.coerce is str)
     if kind.is_moment and isinstance(type_, type(TIMESTAMPTZ)):
-        return ('"', func.to_char(column.op("AT TIME ZONE")(literal_column("'UTC'")), _MOMENT), '"')
+        moment = func.to_char(column.op("AT TIME ZONE")(literal_column("'UTC'")), _MOMENT)
+        return ('"', case((column.between(*_MOMENTS), moment)), '"')
     if kind.coerce is json_fragment and isinstance(type_, JSONB):
         return (cast(column, Text),)
     if kind.coerce is money_text and isinstance(type_, Integer):
-        dollars = func.round(cast(column, Numeric) / literal_column("1000000"), literal_column("6"))
-        return ('"', cast(dollars, Text), '"')
+        return ('"', cast(cast(column, Numeric) * literal_column("0.000001"), Text), '"')
     return None
 
 
@@ -109,6 +114,17 @@ def _text(type_: Any, column: ColumnElement[Any], *, is_number: bool) -> Sequenc
     if isinstance(type_, Uuid) or (is_number and isinstance(type_, Integer)):
         return ('"', cast(column, Text), '"')
     return (cast(func.to_json(column), Text),) if isinstance(type_, String) else None
+
+
+def _float(column: ColumnElement[Any]) -> ColumnElement[str]:
+    """As orjson spells it, where both have digits alone: beyond that their exponents differ."""
+    is_plain = or_(
+        column == literal_column("0"), func.abs(column).between(literal_column("0.0001"), literal_column("1e14"))
+    )
+    is_whole = column == func.trunc(column)
+    return case(
+        (is_plain, cast(column, Text).concat(case((is_whole, literal_column("'.0'")), else_=literal_column("''"))))
+    )
 
 
 def nullable(column: ColumnElement[Any], parts: Sequence[Part]) -> Sequence[Part]:

@@ -8,7 +8,7 @@ import binascii
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from typing import Any, Final, Generic, TypeVar, cast
 
 import strawberry
@@ -172,10 +172,12 @@ class Source(Generic[T]):
 
     def build_all(self, rows: Sequence[Record]) -> list[T]:
         """Nodes from rows of one `select`."""
-        return self._made_of(tuple(rows[0].keys()))(rows) if rows else []
+        return _maker(self, tuple(rows[0].keys()))(rows) if rows else []
 
-    @cache  # noqa: B019 - as above
-    def _made_of(self, names: tuple[str, ...]) -> Callable[[Sequence[Record]], list[T]]:
-        along = self.joined and {name.partition("__")[0] for name in names if "__" in name}
-        others = tuple((attribute, self.joined[attribute].source().node) for attribute in along)
-        return objects(cast("Any", self.node), names, others)
+
+@lru_cache(4_096)
+def _maker(source: Source[T], names: tuple[str, ...]) -> Callable[[Sequence[Record]], list[T]]:
+    """What makes nodes of rows with these columns."""
+    along = source.joined and {name.partition("__")[0] for name in names if "__" in name}
+    others = tuple((attribute, source.joined[attribute].source().node) for attribute in along)
+    return objects(cast("Any", source.node), names, others)

@@ -94,10 +94,14 @@ class Pager(Generic[T]):
             self.writing and (self.writing.shape, self.has_places),
         )  # fmt: skip
 
+        self.count_shape = (listing, where.shape)
+
     @property
     def key(self) -> tuple[Any, ...]:
         """Equal for pages that one statement can serve, and that are built alike."""
-        return (*self.shape, self.page, self.where.key, self.has_cursors)
+        writing = self.writing
+        edges = writing and (writing.frame, writing.is_cursor_first)
+        return (*self.shape, self.page, self.where.key, self.has_cursors, edges)
 
     def select(self, *tests: ColumnElement[bool], with_keys: bool = False) -> Select[Any]:
         """The rows of the page and one more, in the direction of reading.
@@ -210,7 +214,7 @@ async def root_page(
 
     async def count() -> Count:
         rows = await context.session.fetch(
-            ("count", *pager.shape),
+            ("count", *pager.count_shape),
             lambda: select(func.count()).select_from(pager.counted().subquery()),
             **where.values,
         )

@@ -21,13 +21,14 @@ from api.node import Along, Source
 Shape = tuple[Any, ...]
 
 EDGES: Final = "edges"
+_EDGE: Final = frozenset({"node", "cursor", "__typename"})
 # Keys of answers are names: none has a per cent.
 _GAP: Final = "%"
 
 
 @dataclass(frozen=True, eq=False)
 class Writing:
-    """The JSON of a page's edges. Equal shapes are equal texts.
+    """The JSON of a page's edges. Equal shapes are equal `text`s, but not equal edges: `frame` counts as well.
 
     `text` is of one row: the whole edge; where cursors are wanted, which the API makes, the node, and `frame` is what
     goes before, between and behind the two.
@@ -61,7 +62,7 @@ def writing_of(info: Any, source: Source[Any], along: Along) -> Writing | None:
 
 def _writing(edge: Selection, source: Source[Any], along: Along) -> Writing | None:
     names = [each.name for each in edge.fields]
-    if names.count("node") != 1 or names.count("cursor") > 1:
+    if names.count("node") != 1 or names.count("cursor") > 1 or not set(names) <= _EDGE:
         return None
     (node,) = (each for each in edge.fields if each.name == "node")
     readable = {attribute: source.joined[attribute].source() for attribute, _ in along}
@@ -113,7 +114,7 @@ def _value(field: Field, source: Source[Any], readable: Mapping[str, Source[Any]
         return None
     if field.how is How.ATTRIBUTE:
         return _column(field, source.columns.get(field.own.python_name))
-    resolver = field.own.base_resolver
+    resolver = field.own.base_resolver if field.how is How.DIRECT else None
     writer: Writer | None = getattr(resolver.wrapped_func, "writer", None) if resolver else None
     return writer(field, source.columns) if writer else None
 

@@ -32,7 +32,7 @@ def decode(text: str, *, tag: str = TAG, kind: type[SortValue] = datetime, organ
     return cursor.decode(text, tag, kind, organization, "after")
 
 
-@pytest.mark.parametrize("value", [MOMENT, MOMENT.replace(microsecond=0), 7, -1, "Grüße, «so» it is"])
+@pytest.mark.parametrize("value", [MOMENT, MOMENT.replace(microsecond=0), 7, -1, "Grüße, «so» it is", "😀" * 255])
 def test_a_cursor_keeps_its_value_exactly(value: SortValue) -> None:
     text = cursor.encode(TAG, value, ROW, HERE)
     assert decode(text, kind=type(value)) == (value, ROW)
