@@ -39,7 +39,7 @@ async def test_a_deadline_moves_both_ways(to: float, is_late: bool) -> None:
     assert (ends is not None) is is_late
 
 
-async def test_many_deadlines_end_each_at_its_own_time_and_once() -> None:
+async def test_many_deadlines_end_each_not_before_its_own_time_and_once() -> None:
     ended: dict[int, float] = {}
 
     async def work(n: int) -> None:
@@ -50,8 +50,25 @@ async def test_many_deadlines_end_each_at_its_own_time_and_once() -> None:
         await asyncio.sleep(0.1)  # nothing ends this
 
     await asyncio.gather(*(work(n) for n in range(1, 5)))
+    assert list(ended) == [1, 2, 3, 4]
     for n, seconds in ended.items():
-        assert 0.05 * n <= seconds < 0.05 * n + 0.05
+        assert 0.05 * n <= seconds < 0.05 * n + 1
+
+
+async def test_what_cleans_up_after_the_end_is_not_ended_once_more() -> None:
+    cleaned = False
+
+    async def slow_to_end() -> None:
+        nonlocal cleaned
+        try:
+            await asyncio.sleep(5)
+        finally:
+            await asyncio.sleep(0.1)
+            cleaned = True
+
+    with pytest.raises(TimeoutError), Deadline(0.02):
+        await slow_to_end()
+    assert cleaned
 
 
 async def test_the_loop_is_left_alone_where_no_deadline_is() -> None:
