@@ -93,7 +93,6 @@ class Pager(Generic[T]):
             listing, order.tag, page.is_backward, page.after is not None, page.before is not None, where.shape, self.columns, self.along,
             self.writing and (self.writing.shape, self.has_places),
         )  # fmt: skip
-
         self.count_shape = (listing, where.shape)
 
     @property
