@@ -33,6 +33,9 @@ APPEND: Final = "SELECT app.audit_append($1::jsonb)"
 _under_way: Counter[str] = Counter()
 
 
+PLAN_FOR_VALUES: Final = "SET LOCAL plan_cache_mode = force_custom_plan"
+
+
 class TransactionOverError(RuntimeError):
     """A statement came after the end of its transaction, or was cut off by it."""
 
@@ -93,6 +96,14 @@ class Session:
     async def execute_text(self, sql: str) -> None:
         """Run settings or several commands as one simple message, without binds; not counted as a data statement."""
         await self._send("execute", sql)
+
+    async def plan_for_values(self) -> None:
+        """From here to the end of the transaction each statement is planned for the values that it has.
+
+        A list with LIMIT has one plan for any (decision 8); what adds up a range reads all of it, and how depends on how
+        much that is: a round trip and a millisecond of planning against a second.
+        """
+        await self.execute_text(PLAN_FOR_VALUES)
 
     async def undo_to(self, savepoint: str) -> None:
         """ROLLBACK TO the savepoint: the transaction goes on, although a statement of it was refused.

@@ -138,6 +138,7 @@ async def measure(
     where = where or Where()
     where.since(log.table.c.created_at, "range", start)
     where.before(log.table.c.created_at, "range", end)
+    await context.session.plan_for_values()
     rows = await context.session.fetch(
         ("metrics", log, names, unit, where.shape),
         lambda: _statement(log, names, unit, where, context.actor.role),
@@ -169,32 +170,52 @@ def _unit(granularity: Granularity | None, width: timedelta) -> str | None:
 
 
 def _statement(log: Log, names: tuple[str, ...], unit: str | None, where: Where, role: Role) -> Select[Any]:
+    """Entries with nothing but what is measured, then their groups: all of them are sorted, and a third of a row's width
+    is a third of that. OFFSET keeps PostgreSQL from making one of the two.
+    """
     table = log.table
+    tests = (mirror.where(role, table), *(clause() for clause in where.clauses))
+    measured = select(*_groups(log, names, unit, role), *_measured(log)).select_from(table).where(*tests)
+    entry = measured.offset(literal_column("0")).subquery("entry")
+    groups = [entry.c["bucket"]] if unit else []
+    keys = [entry.c[f"key_{at}"] for at in range(len(names))]
+    count = func.count().label("count")
+    statement = select(*groups, *keys, count, *_measures(log, entry))
+    return (
+        statement.group_by(*groups, *keys)
+        .order_by(*groups, count.desc(), *keys)
+        .limit(bindparam("size", type_=Integer))
+    )
+
+
+def _groups(log: Log, names: tuple[str, ...], unit: str | None, role: Role) -> list[ColumnElement[Any]]:
     groups: list[ColumnElement[Any]] = []
     if unit:
         zone = select(O.c.timezone).where(mirror.where(role, O)).scalar_subquery()
-        groups.append(func.date_trunc(literal_column(f"'{unit}'"), table.c.created_at, zone).label("bucket"))
-    groups += [log.dimensions[name].label(f"key_{at}") for at, name in enumerate(names)]
-    count = func.count().label("count")
-    tests = (mirror.where(role, table), *(clause() for clause in where.clauses))
-    statement = select(*groups, count, *_measures(log)).select_from(table).where(*tests)
-    # By name: the bucket's expression holds a sub-select, which PostgreSQL would not recognise when repeated.
-    labels = [group.name for group in groups]
-    by_bucket, by_key = labels[: bool(unit)], labels[bool(unit) :]
-    order = (*by_bucket, count.desc(), *by_key)
-    return statement.group_by(*labels).order_by(*order).limit(bindparam("size", type_=Integer))
+        groups.append(func.date_trunc(literal_column(f"'{unit}'"), log.table.c.created_at, zone).label("bucket"))
+    return groups + [log.dimensions[name].label(f"key_{at}") for at, name in enumerate(names)]
 
 
-def _measures(log: Log) -> tuple[ColumnElement[Any], ...]:
-    table = log.table
-    failed = literal_column("0") if log.is_error is None else func.count().filter(log.is_error)
+def _measured(log: Log) -> list[ColumnElement[Any]]:
+    """What is added up of an entry."""
+    found: list[ColumnElement[Any]] = [
+        log.table.c.tokens_used.label("tokens"),
+        log.table.c.cost_micro_usd.label("cost"),
+    ]
+    found += [log.is_error.label("is_error")] if log.is_error is not None else []
+    found += [log.latency_ms.label("latency")] if log.latency_ms is not None else []
+    return found
+
+
+def _measures(log: Log, entry: FromClause) -> tuple[ColumnElement[Any], ...]:
+    failed = literal_column("0") if log.is_error is None else func.count().filter(entry.c.is_error)
     latency: ColumnElement[Any] = literal_column("NULL::double precision[]")
     if log.latency_ms is not None:
-        latency = func.percentile_cont(literal_column(PERCENTILES)).within_group(log.latency_ms)
+        latency = func.percentile_cont(literal_column(PERCENTILES)).within_group(entry.c.latency)
     return (
         failed.label("errors"),
-        func.coalesce(func.sum(table.c.tokens_used), 0).label("tokens"),
-        func.coalesce(func.sum(table.c.cost_micro_usd), 0).label("cost"),
+        func.coalesce(func.sum(entry.c.tokens), 0).label("tokens"),
+        func.coalesce(func.sum(entry.c.cost), 0).label("cost"),
         latency.label("latency"),
     )
 

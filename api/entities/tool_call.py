@@ -254,6 +254,7 @@ class ToolCallQuery:
         readable(context, SOURCE)
         where = Where()
         within(where, *checked_range(range, METRICS_RANGE))
+        await context.session.plan_for_values()
         rows = await context.session.fetch("tool_usage", lambda: _usage(context.actor.role, where), **where.values)
         return [ToolUsageRow(tool_name=row[0], count=row[1], errors=row[2]) for row in rows]
 

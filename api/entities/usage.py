@@ -135,6 +135,7 @@ class UsageQuery:
         if not mirror.may_call(info.context.actor.role, ACTIVITY):
             raise ForbiddenError
         start, end = checked_range(range, METRICS_RANGE) if range else (None, None)
+        await info.context.session.plan_for_values()
         rows = await info.context.session.fetch_text(
             "SELECT user_id, conversations, messages, requests, tokens, cost_micro_usd FROM app.usage_activity($1, $2, $3)",
             start,

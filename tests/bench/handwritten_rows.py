@@ -7,6 +7,7 @@ from typing import Any, Final
 import orjson
 
 from db.actor import Actor
+from db.session import PLAN_FOR_VALUES
 
 _CONVERSATIONS: Final = """/* {role} */
 SELECT id, title, updated_at, message_count FROM app.ai_conversations
@@ -232,6 +233,7 @@ async def _feedback(connection: Any, actor: Actor, given: Answer) -> Answer:
 async def _metrics(connection: Any, actor: Actor, given: Answer) -> Answer:
     since, until = (datetime.fromisoformat(given[name]) for name in ("since", "until"))
     rows = []
+    await connection.execute(PLAN_FOR_VALUES)
     for row in await connection.fetch(_sql(f"/* {{role}} */ {METRICS}", actor), actor.organization_id, since, until):
         p50, p95, p99 = row["latency"] or (None, None, None)
         cost = f"{row['cost'] // 1_000_000}.{row['cost'] % 1_000_000:06}"

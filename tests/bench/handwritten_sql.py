@@ -9,6 +9,7 @@ from typing import Any, Final
 import orjson
 
 from db.actor import Actor
+from db.session import PLAN_FOR_VALUES
 from tests.bench.handwritten_rows import METRICS, PAGE_OF_CALLS, page_of_calls
 
 _TIME: Final = "to_char({0} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
@@ -132,6 +133,7 @@ async def _calls(connection: Any, actor: Actor, _given: Answer) -> orjson.Fragme
 
 async def _metrics(connection: Any, actor: Actor, given: Answer) -> orjson.Fragment:
     times = (datetime.fromisoformat(given[name]) for name in ("since", "until"))
+    await connection.execute(PLAN_FOR_VALUES)
     return await _asked(connection, actor, _O8, actor.organization_id, *times)
 
 

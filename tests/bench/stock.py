@@ -6,9 +6,10 @@ from enum import Enum
 from typing import Any
 
 import strawberry
-from sqlalchemy import case, func, literal_column, or_, select
+from sqlalchemy import case, func, literal_column, or_, select, text
 
 from db.actor import Actor
+from db.session import PLAN_FOR_VALUES
 from tests.bench import stock_tables as tables
 from tests.bench import stock_types as types
 from tests.bench.stock_types import BigInt, Connection, Conversation, Info, Insight, Money, Severity, ToolCall, edges_of
@@ -258,4 +259,6 @@ class Query:
             .order_by(literal_column("1"), count.desc(), literal_column("2"))
             .limit(limit)
         )
+        async with info.context.lock:
+            await info.context.session.execute(text(PLAN_FOR_VALUES))
         return MetricResult(rows=[_metric_row(*each) for each in await info.context.all(statement)])

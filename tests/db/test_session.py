@@ -487,3 +487,19 @@ async def test_two_transactions_that_take_turns_share_nothing(urls: Urls) -> Non
         assert await whole(pools.api)
     finally:
         await pools.close()
+
+
+# ── plans ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+async def test_what_is_planned_for_its_values_is_so_until_the_end_of_its_transaction(urls: Urls) -> None:
+    mode = "SELECT current_setting('plan_cache_mode')"
+    await plant(urls, 1)
+    pools = await open_pools(urls, api_size=1, ingest_size=1)
+    try:
+        for _ in range(2):
+            async with act_as(pools, MEMBER) as session:
+                [before] = await session.fetch_text(mode)
+                await session.plan_for_values()
+                [after] = await session.fetch_text(mode)
+            assert (before[0], after[0]) == ("force_generic_plan", "force_custom_plan")
+    finally:
+        await pools.close()

@@ -49,7 +49,7 @@ CREATE OR REPLACE FUNCTION peer.ai_metrics(since timestamptz, until timestamptz)
 RETURNS TABLE (
   bucket timestamptz, model text, count bigint, errors bigint, tokens numeric, cost_micro_usd numeric,
   latency_p50_ms float8, latency_p95_ms float8, latency_p99_ms float8
-) LANGUAGE sql STABLE AS $$
+) LANGUAGE sql STABLE SET plan_cache_mode = force_custom_plan AS $$
   SELECT m.bucket, m.model_name, m.count, m.errors, m.tokens, m.cost, m.latency[1], m.latency[2], m.latency[3]
   FROM (
     SELECT date_trunc('day', i.created_at, (SELECT o.timezone FROM app.organizations AS o
