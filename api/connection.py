@@ -138,7 +138,7 @@ class Listing(Generic[T]):
     def places(self, context: Context, order: Order | None = None) -> "Places":
         """What makes the cursors of this list, in its own order or in the given one."""
         order = order or self.order
-        return Places(order.attribute, cursor.sealer(self.tag(order), context.actor.organization_id))
+        return Places(order.attribute, cursor.sealer(self.tag(order), order.kind, context.actor.organization_id))
 
 
 class Places(NamedTuple):

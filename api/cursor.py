@@ -1,8 +1,8 @@
 """Cursors: a place in an ordered list, opaque to clients, checked strictly, carrying no authority.
 
 base64url of a check, the sort value in full precision and the id, in PostgreSQL's own bytes: a statement can give them as
-they are (`place`). The check is over these and begins with the version, the list, its order and the organization:
-another's cursor is refused instead of silently pointing elsewhere.
+they are (`place`). The check is over these and begins with the version, the list, its order, the value's kind and the
+organization: another's cursor is refused instead of silently pointing elsewhere.
 """
 
 import base64
@@ -68,15 +68,15 @@ def _value(kind: type[SortValue], given: bytes) -> SortValue:
 
 
 @lru_cache(4_096)
-def _begun(version: int, tag: str, organization_id: str) -> int:
+def _begun(version: int, tag: str, kind: str, organization_id: str) -> int:
     """Where the check of a list's cursors begins. 32 bits are enough to notice a mistake."""
-    of = orjson.dumps([version, tag, organization_id])
+    of = orjson.dumps([version, tag, kind, organization_id])
     return int.from_bytes(blake2b(of, digest_size=_CHECK_SIZE).digest(), "big")
 
 
-def sealer(tag: str, organization_id: str) -> Seal:
+def sealer(tag: str, kind: type[SortValue], organization_id: str) -> Seal:
     """From the bodies of one list's places to their cursors, for a page at once."""
-    begun = _begun(VERSION, tag, organization_id)
+    begun = _begun(VERSION, tag, kind.__name__, organization_id)
 
     def seal(bodies: Sequence[bytes]) -> list[str]:
         checked = [binascii.b2a_base64(crc32(each, begun).to_bytes(_CHECK_SIZE, "big") + each) for each in bodies]
@@ -87,7 +87,7 @@ def sealer(tag: str, organization_id: str) -> Seal:
 
 def encode(tag: str, value: SortValue, database_id: str, organization_id: str) -> str:
     """The cursor of one row."""
-    return sealer(tag, organization_id)([body(value, database_id)])[0]
+    return sealer(tag, type(value), organization_id)([body(value, database_id)])[0]
 
 
 def decode(cursor: str, tag: str, kind: type[SortValue], organization_id: str, argument: str) -> tuple[SortValue, str]:

@@ -52,7 +52,7 @@ class Session:
     """The caller's transaction. `statements` lists the data statements that it ran, for tests and for tracing."""
 
     __slots__ = (
-        "_append", "_failure", "_has_begun", "_held", "_limits", "_lock", "_pool", "_read_only", "_request_id",
+        "_append", "_failure", "_has_begun", "_held", "_limits", "_lock", "_plans_for_values", "_pool", "_read_only", "_request_id",
         "_running", "actor", "now", "statements",
     )  # fmt: skip
 
@@ -72,6 +72,7 @@ class Session:
         self._running: asyncio.Task[Any] | None = None
         self._has_begun = False
         self._append: str | None = None
+        self._plans_for_values = False
 
     async def fetch(self, shape: Hashable, build: Callable[[], Executable], **values: Any) -> list[asyncpg.Record]:
         """Run the statement of `shape`, built by `build` when it is new. Raises asyncpg's errors.
@@ -101,9 +102,11 @@ class Session:
         """From here to the end of the transaction each statement is planned for the values that it has.
 
         A list with LIMIT has one plan for any (decision 8); what adds up a range reads all of it, and how depends on how
-        much that is: a round trip and a millisecond of planning against a second.
+        much that is: a round trip, once a transaction, and a millisecond of planning against a second.
         """
-        await self.execute_text(PLAN_FOR_VALUES)
+        if not self._plans_for_values:
+            self._plans_for_values = True
+            await self.execute_text(PLAN_FOR_VALUES)
 
     async def undo_to(self, savepoint: str) -> None:
         """ROLLBACK TO the savepoint: the transaction goes on, although a statement of it was refused.

@@ -64,8 +64,8 @@ def test_every_changed_character_of_a_cursor_is_refused(value: SortValue) -> Non
 
 @pytest.mark.parametrize(
     "meant",
-    [{"tag": "Conversation.updated_at+"}, {"tag": "Message.updated_at-"}, {"organization": ELSEWHERE}],
-    ids=["order", "list", "organization"],
+    [{"tag": "Conversation.updated_at+"}, {"tag": "Message.updated_at-"}, {"organization": ELSEWHERE}, {"kind": int}],
+    ids=["order", "list", "organization", "kind"],
 )
 def test_a_cursor_from_elsewhere_is_refused(meant: dict[str, Any]) -> None:
     with pytest.raises(BadUserInputError) as refused:
@@ -86,7 +86,7 @@ def test_a_cursor_from_before_an_update_is_refused_with_the_argument_named(versi
     """Versions 1 and 2 had version and list in the body, all before 4 had JSON there; with any check that is none."""
     body = orjson.dumps([version, TAG, MOMENT, ROW])
     begun = int.from_bytes(blake2b(organization.encode(), digest_size=4).digest(), "big")
-    today = crc32(body[1:-1], cursor._begun(cursor.VERSION, TAG, organization)).to_bytes(4, "big")
+    today = crc32(body[1:-1], cursor._begun(cursor.VERSION, TAG, "datetime", organization)).to_bytes(4, "big")
     for check in (
         blake2b(body + organization.encode(), digest_size=6).digest(),
         bytes(6),
@@ -127,7 +127,7 @@ ID: Final = UUID(ROW).bytes
 def test_what_has_a_right_check_has_to_be_spelled_as_ours_too(
     body: bytes, kind: type[SortValue], *, is_ours: bool
 ) -> None:
-    (text,) = cursor.sealer(TAG, HERE)([body])
+    (text,) = cursor.sealer(TAG, kind, HERE)([body])
     if is_ours:
         assert decode(text, kind=kind) == (MOMENT, ROW)
         return
@@ -145,10 +145,10 @@ PAGES: list[list[SortValue]] = [
 @pytest.mark.parametrize("values", PAGES, ids=["moments", "numbers", "texts"])
 def test_the_cursors_of_a_page_are_those_of_its_rows(values: list[SortValue]) -> None:
     places = [(value, f"{ROW[:-1]}{at}") for at, value in enumerate(values)]
-    page = cursor.sealer(TAG, HERE)([cursor.body(*place) for place in places])
+    page = cursor.sealer(TAG, type(values[0]), HERE)([cursor.body(*place) for place in places])
     assert page == [cursor.encode(TAG, *place, HERE) for place in places]
     assert [decode(each, kind=type(value)) for each, value in zip(page, values, strict=True)] == places
-    assert cursor.sealer(TAG, HERE)([]) == []
+    assert cursor.sealer(TAG, int, HERE)([]) == []
 
 
 @pytest.mark.parametrize("value", [MOMENT, MOMENT.replace(microsecond=0), 2**62, "a name"])

@@ -262,7 +262,7 @@ async def test_a_cursor_made_by_hand_with_a_value_that_no_row_has_is_harmless(
         forged = cursor.encode(tag, value, ROW, HERE)
     except (OverflowError, TypeError):  # a number of more than 64 bits, a moment of no zone
         number = value if isinstance(value, int) else 0
-        forged = cursor.sealer(tag, HERE)([number.to_bytes(16, "big", signed=True) + UUID(ROW).bytes])[0]
+        forged = cursor.sealer(tag, type(value), HERE)([number.to_bytes(16, "big", signed=True) + UUID(ROW).bytes])[0]
     answer = await listing.ask(client, after=forged)
     assert answer.status == 200
     assert [error["extensions"] for error in answer.errors] in (

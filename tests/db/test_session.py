@@ -490,16 +490,25 @@ async def test_two_transactions_that_take_turns_share_nothing(urls: Urls) -> Non
 
 
 # ── plans ────────────────────────────────────────────────────────────────────────────────────────────────────────────
-async def test_what_is_planned_for_its_values_is_so_until_the_end_of_its_transaction(urls: Urls) -> None:
-    mode = "SELECT current_setting('plan_cache_mode')"
+async def test_what_is_planned_for_its_values_is_so_until_the_end_of_its_transaction_and_said_once(
+    urls: Urls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mode, sent, execute = "SELECT current_setting('plan_cache_mode')", list[str](), Session.execute_text
+
+    async def counted(session: Session, sql: str) -> None:
+        sent.append(sql)
+        await execute(session, sql)
+
+    monkeypatch.setattr(Session, "execute_text", counted)
     await plant(urls, 1)
     pools = await open_pools(urls, api_size=1, ingest_size=1)
     try:
-        for _ in range(2):
+        for times in (1, 2):
             async with act_as(pools, MEMBER) as session:
                 [before] = await session.fetch_text(mode)
-                await session.plan_for_values()
+                await asyncio.gather(session.plan_for_values(), session.plan_for_values())
                 [after] = await session.fetch_text(mode)
             assert (before[0], after[0]) == ("force_generic_plan", "force_custom_plan")
+            assert len(sent) == times
     finally:
         await pools.close()
