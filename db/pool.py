@@ -15,6 +15,7 @@ import structlog
 from asyncpg.pool import PoolConnectionProxy
 
 from db.actor import END
+from db.ahead import Ahead
 
 log = structlog.get_logger(__name__)
 
@@ -43,10 +44,11 @@ class PoolExhaustedError(DatabaseUnavailableError):
 class Held:
     """A connection in somebody's hands. While `is_open`, a transaction that only read has still to be ended."""
 
-    __slots__ = ("connection", "given_back", "is_open", "taken")
+    __slots__ = ("ahead", "connection", "given_back", "is_open", "taken")
 
     def __init__(self, connection: PoolConnectionProxy, taken: float) -> None:
         self.connection = connection
+        self.ahead = Ahead.of(connection)
         self.taken = taken
         self.given_back = taken
         self.is_open = False

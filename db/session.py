@@ -29,6 +29,9 @@ log = structlog.get_logger(__name__)
 STATEMENT_TIMEOUT_MS: Final = 5_000
 APPEND: Final = "SELECT app.audit_append($1::jsonb)"
 
+Method = Literal["begin", "fetch", "execute"]
+"""Whether a statement gives rows, or none, or nothing is run but the BEGIN."""
+
 # The changes under way in this process, by organization. It only tells which way is the cheaper one; both are right.
 _under_way: Counter[str] = Counter()
 
@@ -123,43 +126,57 @@ class Session:
         await self._send("begin", APPEND)
         self._append = append
 
-    async def _send(self, method: Literal["begin", "fetch", "execute"], sql: str, *arguments: Any) -> Any:
+    async def _send(self, method: Method, sql: str, *arguments: Any) -> Any:
         async with self._lock:
             if self._failure is not None:  # aborted, never begun or over: a statement could run outside of it
                 raise self._failure
             self._running = asyncio.current_task()
             try:
-                held = self._held or await self._begin()
-                if method != "execute":
-                    self.statements.append(sql)
-                return await getattr(held.connection, method)(sql, *arguments) if method != "begin" else None
+                if self._held is None:
+                    return await self._begin(method, sql, *arguments)
+                self._note(method, sql)
+                return await _run(self._held, method, sql, *arguments)
             except BaseException as error:
                 self._failure = error if isinstance(error, Exception) else TransactionOverError("cut off")
                 raise
             finally:
                 self._running = None
 
-    async def _begin(self) -> Held:
-        pool = self._pool
+    async def _begin(self, method: Method, sql: str, *arguments: Any) -> Any:
+        """Begin, and run the first statement. BEGIN goes out with it; without a context it may read and write nothing."""
         while True:
-            held = self._held = await pool.take(timeout_s=self._limits.acquire_s)
-            ends_another = held.is_open
+            held = self._held = await self._pool.take(timeout_s=self._limits.acquire_s)
+            ends_another, ahead = held.is_open, held.ahead
+            begin = self._begin_sql(ends_another=ends_another)
             try:
-                await held.connection.execute(self._begin_sql(ends_another=ends_another))
+                if ahead is None or method == "begin":
+                    await held.connection.execute(begin)
+                    self._note_begun(held, method, sql)
+                    return await _run(held, method, sql, *arguments)
+                ahead.send(begin)
+                try:
+                    return await ahead.followed_by(_run(held, method, sql, *arguments))
+                finally:
+                    if ahead.failure is None and (ahead.is_answered or not held.is_gone):
+                        self._note_begun(held, method, sql)
             except CONNECTION_ERRORS:
-                if not ends_another:
+                if self._has_begun or not ends_another:
                     raise
                 # Nothing has begun, and what failed may be the end of another's reading: that is not this caller's matter.
                 log.exception("connection.dropped", role=self.actor.role.value)
                 self._held = None
-                pool.drop(held)
-            else:
-                held.is_open = False
-                break
+                self._pool.drop(held)
+
+    def _note(self, method: Method, sql: str) -> None:
+        if method != "execute":
+            self.statements.append(sql)
+
+    def _note_begun(self, held: Held, method: Method, sql: str) -> None:
+        held.is_open = False
         self._has_begun = True
+        self._note(method, sql)
         if not self._read_only:
             _under_way[self.actor.organization_id] += 1
-        return held
 
     def _begin_sql(self, *, ends_another: bool, is_after_change: bool = False) -> str:
         return begin_sql(
@@ -252,6 +269,12 @@ class Session:
             if goes_on:
                 then._held, then._has_begun = held, True
         return goes_on
+
+
+async def _run(held: Held, method: Method, sql: str, *arguments: Any) -> Any:
+    if method == "fetch":
+        return await held.connection.fetch(sql, *arguments)
+    return await held.connection.execute(sql) if method == "execute" else None
 
 
 @asynccontextmanager
