@@ -5,12 +5,15 @@ that are read along; otherwise the statement gives columns, and the API makes th
 costs PostgreSQL a microsecond a row, and spares the API three: docs/decisions/0009-written-pages.md.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import ColumnElement, case
+from sqlalchemy import ColumnElement, Select, case, func, literal_column, select
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from api.execution.complete import Written
 from api.execution.plan import Field, How, Selection
@@ -67,15 +70,15 @@ def _writing(edge: Selection, source: Source[Any], along: Along) -> Writing | No
     (node,) = (each for each in edge.fields if each.name == "node")
     readable = {attribute: source.joined[attribute].source() for attribute, _ in along}
     wanted_node = node.selection(node.object) if node.object else None
-    parts = _object(wanted_node, source, readable) if wanted_node else None
+    parts = node_parts(wanted_node, source, readable) if wanted_node else None
     if wanted_node is None or parts is None:
         return None
     before, *rest = _frame(edge)
     if "cursor" not in names:
-        return Writing(_shape(edge), joined([before, *parts, *rest]), None, is_cursor_first=False)
+        return Writing(shape_of(edge), joined([before, *parts, *rest]), None, is_cursor_first=False)
     between, behind = rest
     is_cursor_first = names.index("cursor") < names.index("node")
-    return Writing(_shape(wanted_node), joined(parts), (before, between, behind), is_cursor_first)
+    return Writing(shape_of(wanted_node), joined(parts), (before, between, behind), is_cursor_first)
 
 
 def _frame(edge: Selection) -> list[str]:
@@ -84,32 +87,40 @@ def _frame(edge: Selection) -> list[str]:
     return f"{{{','.join(f'{key_of(each)}{values[each.name]}' for each in edge.fields)}}}".split(_GAP)
 
 
-def _shape(selection: Selection) -> Shape:
+def shape_of(selection: Selection) -> Shape:
     """What tells selections apart whose fields have no arguments."""
     below = (each.selection(each.object) if each.object else None for each in selection.fields)
     return (
         selection.type.name,
-        *((each.key, each.name, inner and _shape(inner)) for each, inner in zip(selection.fields, below, strict=True)),
+        *(
+            (each.key, each.name, inner and shape_of(inner))
+            for each, inner in zip(selection.fields, below, strict=True)
+        ),
     )
 
 
-def _object(selection: Selection, source: Source[Any], readable: Mapping[str, Source[Any]]) -> list[Part] | None:
-    """The JSON of one node; None where a field of it cannot be written."""
+def object_parts(selection: Selection, value_of: Callable[[Field], Sequence[Part] | None]) -> list[Part] | None:
+    """The JSON of one object, of what `value_of` gives for its fields; None where that gives None for one."""
     parts: list[Part] = ["{"]
     for at, field in enumerate(selection.fields):
-        value = _value(field, source, readable)
+        value = (orjson.dumps(field.parent.name).decode(),) if field.how is How.TYPENAME else value_of(field)
         if value is None:
             return None
         parts += [f"{',' if at else ''}{key_of(field)}", *value]
     return [*parts, "}"]
 
 
+def node_parts(
+    selection: Selection, source: Source[Any], readable: Mapping[str, Source[Any]] = MappingProxyType({})
+) -> list[Part] | None:
+    """The JSON of one node of a source; `readable` are those of its `joined` that are read along."""
+    return object_parts(selection, partial(_value, source=source, readable=readable))
+
+
 def _value(field: Field, source: Source[Any], readable: Mapping[str, Source[Any]]) -> Sequence[Part] | None:
-    if field.how is How.TYPENAME:
-        return (orjson.dumps(field.parent.name).decode(),)
     for attribute, other in readable.items():
         if source.joined[attribute].field == field.name:
-            return _other(field, other)
+            return other_parts(field, other)
     if field.own is None or field.nodes[0].arguments:
         return None
     if field.how is How.ATTRIBUTE:
@@ -126,10 +137,20 @@ def _column(field: Field, column: ColumnElement[Any] | None) -> Sequence[Part] |
     return parts if parts is None or field.non_null[0] else nullable(column, parts)
 
 
-def _other(field: Field, source: Source[Any]) -> Sequence[Part] | None:
+def other_parts(field: Field, source: Source[Any]) -> Sequence[Part] | None:
     """A node that is read along: `null` where there is none, NULL where there has to be one."""
-    parts = _object(field.selection(field.object), source, {}) if field.object else None
+    parts = node_parts(field.selection(field.object), source) if field.object else None
     if parts is None:
         return None
     text = (source.id_column.is_not(None), joined(parts))
     return (case(text) if field.non_null[0] else case(text, else_=joined((NULL,))),)
+
+
+def list_parts(rows: Select[Any], text: ColumnElement[str], order: Sequence[ColumnElement[Any]]) -> Sequence[Part]:
+    """The JSON list of the rows' texts, in one value; NULL where one of them is NULL."""
+    at = func.row_number().over(order_by=order).label("at")
+    # OFFSET 0 keeps the text from being made for each place that names it.
+    row = rows.with_only_columns(text.label("text"), at).offset(literal_column("0")).correlate(None).subquery("row")
+    listed = func.string_agg(row.c.text, aggregate_order_by(literal_column("','"), row.c["at"]))
+    whole = case((func.count() == func.count(row.c.text), func.coalesce(listed, literal_column("''"))))
+    return ("[", select(whole).scalar_subquery(), "]")

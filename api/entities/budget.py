@@ -3,6 +3,7 @@
 A window that has passed reads as unused: the row itself is rolled over by the next spend, not by a job.
 """
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -16,11 +17,14 @@ from api.context import Context, Info
 from api.entities import organization
 from api.entities.references import Organization, User
 from api.execution import batched
+from api.execution.plan import Field
+from api.json_text import Part, joined
 from api.loader import Batch, Loader
 from api.loaders import uuids
 from api.node import Node, Source
 from api.scalars import BigInt, DateTime, Money
 from api.selection import selected
+from api.written import list_parts, node_parts, object_parts
 from db import mirror, models
 from db.types import BudgetMetric, BudgetWindow, Role, SubjectType
 
@@ -102,6 +106,7 @@ SOURCE = Source(
     origin=_with_zone,
     also=(O,),
 )
+_SUBJECTS_OF_PERSON = [bindparam(name, type_=T.c.subject_id.type) for name in ("user_id", "organization_id")]
 ORDER = (T.c.subject_type.desc(), T.c.subject_id, T.c.metric.desc(), T.c.budget_window)
 
 
@@ -161,6 +166,22 @@ async def summary(info: Info) -> UsageSummary | None:
         requests=BigInt(month.get(BudgetMetric.REQUESTS, 0)),
         cost=Money(month.get(BudgetMetric.COST, 0)),
     )
+
+
+def summary_parts(field: Field, role: Role) -> Sequence[Part] | None:
+    """The JSON of `summary`, for a person and where its budgets alone are wanted; None where it cannot be written."""
+    if not SOURCE.is_readable(role) or field.object is None:
+        return None
+
+    def value_of(part: Field) -> Sequence[Part] | None:
+        budget = node_parts(part.selection(part.object), SOURCE) if part.name == "budgets" and part.object else None
+        if budget is None:
+            return None
+        subjects = _SUBJECTS_OF_PERSON[role is Role.OBSERVER :]
+        rows = SOURCE.select(role, columns=()).where(T.c.subject_id.in_(subjects))
+        return list_parts(rows, joined(budget), ORDER)
+
+    return object_parts(field.selection(field.object), value_of)
 
 
 async def of_organization(context: Context) -> list[UsageBudget] | None:

@@ -89,14 +89,14 @@ class Swift:
             return self._lists(field, values, depth)
         if field.leaf is not None:
             return leaves(field.leaf, values, is_non_null=must)
-        present = [each for each in values if each is not None]
-        if must and len(present) < len(values):
+        if must and None in values:
             raise UnusualError
+        present = [each for each in values if each is not None and type(each) is not Written]
         made = self._objects(field, present)
         if len(present) == len(values):
             return made
         results = iter(made)
-        return [None if each is None else next(results) for each in values]
+        return [None if each is None else each.answer if type(each) is Written else next(results) for each in values]
 
     def _lists(self, field: Field, values: list[Any], depth: int) -> list[Any]:
         lengths: list[Any] = []

@@ -13,18 +13,25 @@ def may_come_written(type_: GraphQLObjectType) -> bool:
     return bool(getattr(getattr(definition, "origin", None), "may_come_written", False))
 
 
+def wanted_here(info: Any) -> Selection | None:
+    """What is wanted of the object that the resolver gives; None as for `wanted`."""
+    field: Field | None = getattr(info, "planned", None)
+    try:
+        return field.selection(field.object) if field is not None and field.object is not None else None
+    except GraphQLError:
+        return None
+
+
 def wanted(info: Any, name: str) -> Selection | None:
     """What is wanted of the objects in the field of this name, below the resolver's own.
 
     None where that is not one selection of one type: two aliases, an interface, a switch without a value; and where
     graphql-core runs, which tells nothing.
     """
-    field: Field | None = getattr(info, "planned", None)
-    if field is None or field.object is None:
-        return None
+    here = wanted_here(info)
+    below = [each for each in here.fields if each.name == name] if here else ()
+    (only,) = below if len(below) == 1 else (None,)
     try:
-        below = [each for each in field.selection(field.object).fields if each.name == name]
-        (only,) = below if len(below) == 1 else (None,)
         return only.selection(only.object) if only is not None and only.object is not None else None
     except GraphQLError:
         return None
