@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from operator import attrgetter
 from typing import Annotated, Any, ClassVar, Final, Generic, NamedTuple, TypeVar
@@ -71,13 +71,16 @@ def count_of(value: int) -> Count:
 
 @strawberry.type(description="A page of a list.")
 class Connection(Generic[T]):
+    may_have_resolved: ClassVar[bool] = True
     edges: list[Edge[T]] = strawberry.field(description="The page's items in order.")
     page_info: PageInfo = strawberry.field(description="Where the page lies in the list.")
     counter: strawberry.Private[Callable[[], Awaitable[Count]]]
+    resolved: strawberry.Private[dict[str, Any]] = field(default_factory=dict)
+    beside: strawberry.Private[Any] = None
 
     @strawberry.field(description="How many items the whole list has. Counted only when selected.")
     async def total_count(self) -> Count | None:
-        return await self.counter()
+        return self.resolved.get("total_count") or await self.counter()
 
 
 C = TypeVar("C", bound=Connection[Any])

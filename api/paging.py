@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from operator import itemgetter
-from typing import Any, Final, Generic
+from typing import Any, Final, Generic, NamedTuple
 
 from asyncpg import Record
 from sqlalchemy import (
@@ -42,6 +42,18 @@ NODES: Final = ("edges", "node")
 JSON: Final = "json"
 PLACE: Final = "place"
 _PLACE_OF: Final = itemgetter(-1)
+# Of the whole list: how many it has.
+COUNT: Final = "count"
+
+
+class Beside(NamedTuple):
+    """A value of the whole list that comes in each row of its written page, worked out once for all of them.
+
+    It follows from its name and the page's filter, and has no binds but the filter's.
+    """
+
+    name: str
+    value: Callable[[], ColumnElement[Any]]
 
 
 class Pager(Generic[T]):
@@ -64,6 +76,7 @@ class Pager(Generic[T]):
     ) -> None:
         context = self.context = info.context
         self._given = (info, listing, order, page, where, nodes)
+        self.beside: Beside | None = None
         self.listing = listing
         self.order = order
         self.page = page
@@ -112,6 +125,8 @@ class Pager(Generic[T]):
             statement = source.select(role, columns=self.columns, along=self.along)
         else:
             written: list[ColumnElement[Any]] = [self.writing.text.label(JSON)]
+            if self.beside:
+                written.insert(0, self.beside.value().label(self.beside.name))
             if self.has_places:
                 written.append(cursor.place(order.kind, order.column, source.id_column).label(PLACE))
             joins = tuple((attribute, ()) for attribute, _ in self.along)
@@ -179,8 +194,12 @@ class Pager(Generic[T]):
             return None
         return cursors[at] if cursors else self._cursors([read[at]])[0]
 
+    def total(self) -> Select[Any]:
+        """SELECT of how many rows the whole list has, at most COUNT_LIMIT + 1."""
+        return select(func.count()).select_from(self.counted().subquery())
+
     def counted(self, *tests: ColumnElement[bool]) -> Select[Any]:
-        """SELECT of at most COUNT_LIMIT + 1 rows of the whole list."""
+        """SELECT of these rows."""
         statement = self.listing.source.narrow(select(literal_column("1")), self.context.actor.role)
         clauses = (clause() for clause in self.where.clauses)
         return statement.where(*tests, *clauses).limit(literal_column(str(COUNT_LIMIT + 1)))
@@ -204,25 +223,48 @@ def readable(context: Context, source: Source[Any]) -> None:
 
 
 async def root_page(
-    info: Info, kind: type[C], listing: Listing[Any], page: Page, where: Where, order: Order | None = None
+    info: Info,
+    kind: type[C],
+    listing: Listing[Any],
+    page: Page,
+    where: Where,
+    order: Order | None = None,
+    *,
+    beside: Beside | None = None,
 ) -> C:
-    """The connection of a root field: one statement, and one more for a count that is selected."""
+    """The connection of a root field: one statement, and one more for a count that is selected and did not come along.
+
+    What is `beside` a written page, and gives the count as well, is kept in the connection's `beside`.
+    """
     context = info.context
     readable(context, listing.source)
     pager = Pager(info, listing, order or listing.order, page, where)
+    found: Sequence[Any] | None = ()
+    along: Any = None
+    if selects(info, "edges", "pageInfo"):
+        if pager.writing:
+            is_counted = beside is None and selects(info, "totalCount")
+            pager.beside = Beside(COUNT, lambda: pager.total().scalar_subquery()) if is_counted else beside
+        rows = await _fetched(pager)
+        found = pager.read(rows)
+        if found is None:
+            pager = pager.plain()
+            found = pager.read(await _fetched(pager))
+        elif pager.beside and rows:
+            along = rows[0][0]
 
     async def count() -> Count:
-        rows = await context.session.fetch(
-            ("count", *pager.count_shape),
-            lambda: select(func.count()).select_from(pager.counted().subquery()),
-            **where.values,
-        )
+        rows = await context.session.fetch(("count", *pager.count_shape), pager.total, **where.values)
         return count_of(rows[0][0])
 
-    read: Sequence[Any] | None = ()
-    if selects(info, "edges", "pageInfo"):
-        read = pager.read(await context.session.fetch(("page", *pager.shape), pager.select, **pager.values))
-        if read is None:
-            pager = pager.plain()
-            read = pager.read(await context.session.fetch(("page", *pager.shape), pager.select, **pager.values))
-    return pager.connection(list(read or ()), kind, count)
+    made = pager.connection(list(found or ()), kind, count)
+    if beside:
+        made.beside = along
+    elif along is not None:
+        made.resolved["total_count"] = count_of(along)
+    return made
+
+
+async def _fetched(pager: Pager[Any]) -> list[Record]:
+    beside = pager.beside and pager.beside.name
+    return await pager.context.session.fetch(("page", beside, *pager.shape), pager.select, **pager.values)

@@ -54,6 +54,11 @@ class Held:
         self.is_open = False
 
     @property
+    def is_new(self) -> bool:
+        """Whether nobody has had it before."""
+        return self.given_back == self.taken
+
+    @property
     def is_gone(self) -> bool:
         """Whether the connection was closed: by its server, or by us."""
         try:

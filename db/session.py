@@ -160,9 +160,11 @@ class Session:
                     if ahead.failure is None and (ahead.is_answered or not held.is_gone):
                         self._note_begun(held, method, sql)
             except CONNECTION_ERRORS:
-                if self._has_begun or not ends_another:
+                # Nothing has begun, and what failed may be the end of another's reading, or have been lost while nobody had
+                # it: that is not this caller's matter.
+                is_other = ends_another or (held.is_gone and not held.is_new)
+                if self._has_begun or not is_other:
                     raise
-                # Nothing has begun, and what failed may be the end of another's reading: that is not this caller's matter.
                 log.exception("connection.dropped", role=self.actor.role.value)
                 self._held = None
                 self._pool.drop(held)

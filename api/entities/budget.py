@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo
 
 import strawberry
 from sqlalchemy import BigInteger, FromClause, Select, and_, any_, bindparam, case, func, literal, literal_column
-from sqlalchemy import DateTime as SqlDateTime
 
 from api import registry
 from api.context import Context, Info
@@ -26,14 +25,14 @@ from api.scalars import BigInt, DateTime, Money
 from api.selection import selected
 from api.written import list_parts, node_parts, object_parts
 from db import mirror, models
-from db.types import BudgetMetric, BudgetWindow, Role, SubjectType
+from db.types import TIMESTAMPTZ, BudgetMetric, BudgetWindow, Role, SubjectType
 
 T = models.table(models.UsageBudget)
 O = models.table(models.Organization)  # noqa: E741 - one letter, as everywhere
 
-NOW = bindparam("now", type_=SqlDateTime(timezone=True))
-WINDOW_START = func.app.window_start(T.c.budget_window, NOW, O.c.timezone, type_=SqlDateTime(timezone=True))
-WINDOW_END = func.app.window_end(T.c.budget_window, NOW, O.c.timezone, type_=SqlDateTime(timezone=True))
+NOW = bindparam("now", type_=TIMESTAMPTZ)
+WINDOW_START = func.app.window_start(T.c.budget_window, NOW, O.c.timezone, type_=TIMESTAMPTZ)
+WINDOW_END = func.app.window_end(T.c.budget_window, NOW, O.c.timezone, type_=TIMESTAMPTZ)
 IS_PAST = T.c.window_start < WINDOW_START
 SUM_ROWS = 1_000
 SUBJECTS = {SubjectType.ORGANIZATION.value: "Organization", SubjectType.USER.value: "User"}
@@ -96,7 +95,7 @@ SOURCE = Source(
         "limit": T.c.limit_value,
         "used": case((IS_PAST, literal_column("0", BigInteger)), else_=T.c.used),
         "reserved": case((IS_PAST, literal_column("0", BigInteger)), else_=T.c.reserved),
-        "window_start": func.greatest(T.c.window_start, WINDOW_START),
+        "window_start": func.greatest(T.c.window_start, WINDOW_START, type_=T.c.window_start.type),
         "resets_at": WINDOW_END,
         "timezone": O.c.timezone,
         "database_id": T.c.id,
@@ -106,7 +105,7 @@ SOURCE = Source(
     origin=_with_zone,
     also=(O,),
 )
-_SUBJECTS_OF_PERSON = [bindparam(name, type_=T.c.subject_id.type) for name in ("user_id", "organization_id")]
+_MY_SUBJECTS = [bindparam(name, type_=T.c.subject_id.type) for name in ("user_id", "organization_id")]
 ORDER = (T.c.subject_type.desc(), T.c.subject_id, T.c.metric.desc(), T.c.budget_window)
 
 
@@ -177,8 +176,7 @@ def summary_parts(field: Field, role: Role) -> Sequence[Part] | None:
         budget = node_parts(part.selection(part.object), SOURCE) if part.name == "budgets" and part.object else None
         if budget is None:
             return None
-        subjects = _SUBJECTS_OF_PERSON[role is Role.OBSERVER :]
-        rows = SOURCE.select(role, columns=()).where(T.c.subject_id.in_(subjects))
+        rows = SOURCE.select(role, columns=()).where(T.c.subject_id.in_(_MY_SUBJECTS))
         return list_parts(rows, joined(budget), ORDER)
 
     return object_parts(field.selection(field.object), value_of)

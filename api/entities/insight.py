@@ -1,11 +1,12 @@
 """Insights: what the assistant noticed on its own. Everybody in the organization sees them, members dismiss them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from enum import Enum
 from typing import Annotated, Any
 
+import orjson
 import strawberry
-from sqlalchemy import ColumnElement, Select, any_, bindparam, cast, func, null, or_, select
+from sqlalchemy import ColumnElement, Select, Text, any_, bindparam, cast, func, literal_column, or_, select
 from sqlalchemy import DateTime as SqlDateTime
 
 from api.child_pages import child_pages
@@ -16,18 +17,21 @@ from api.entities import user as users
 from api.entities.references import Project, User
 from api.enums import SortDirection, described
 from api.filters import DateTimeFilter, Where, plain, present
+from api.json_text import joined
 from api.loader import Batch
 from api.loaders import to_one, uuids
 from api.node import Joined, Node, Source
-from api.paging import root_page
+from api.paging import Beside, root_page
 from api.scalars import JSON, UUID, DateTime
 from api.selection import selects
 from db import mirror, models
-from db.types import InsightType, Severity
+from db.types import InsightType, Role, Severity
 
 T = models.table(models.Insight)
 P = models.table(models.Project)
 PROJECT = "joined_project"
+Groups = list[tuple[str, str, int]]
+"""Severity, type, and how many have both."""
 
 
 @described("What insights are ordered by.", CREATED_AT="When they were noticed.", SEVERITY="How much they matter.")
@@ -94,7 +98,7 @@ class InsightConnection(Connection[Insight]):
 
     @strawberry.field(description="Counts for narrowing the list further. Counted only when selected.")
     async def facets(self) -> InsightFacets | None:
-        return await self.faceter()  # type: ignore[no-any-return]
+        return self.resolved.get("facets") or await self.faceter()  # type: ignore[no-any-return]
 
 
 @strawberry.input(description="Narrows insights. Dismissed and expired ones are hidden unless asked for.")
@@ -157,39 +161,61 @@ OrderArgument = Annotated[
 ]
 
 
-def _facets(context: Context, given: InsightFilter | None) -> Batch:
-    """Facets of many parents (None at the root): one look at the list without both dimensions, counted by both at once."""
-    where = where_of(given, without=("severity", "type"))
+def _counts(role: Role, where: Where, *keys: ColumnElement[Any]) -> Select[Any]:
+    """One look at a list without both dimensions, counted by both at once, and by `keys`."""
+    groups = (*keys, T.c.severity, T.c.insight_type)
+    tests = (mirror.where(role, T), *(clause() for clause in where.clauses))
+    return select(*groups, func.count().label("count")).where(*tests).group_by(*groups)
 
-    def build(*, is_nested: bool) -> Select[Any]:
-        parent = T.c.project_id if is_nested else cast(null(), T.c.project_id.type)
-        keys = (*((parent,) if is_nested else ()), T.c.severity, T.c.insight_type)
-        tests = [mirror.where(context.actor.role, T), *(clause() for clause in where.clauses)]
-        if is_nested:
-            tests.append(T.c.project_id == any_(uuids("parents")))
-        counts = select(parent.label("parent"), T.c.severity, T.c.insight_type, func.count().label("count"))
-        return counts.where(*tests).group_by(*keys)
 
-    async def load(parents: list[str | None]) -> list[InsightFacets]:
-        is_nested = parents != [None]
-        values = where.values | ({"parents": parents} if is_nested else {})
-        rows = await context.session.fetch(
-            ("facets", is_nested, where.shape), lambda: build(is_nested=is_nested), **values
-        )
-        groups: dict[str | None, list[Any]] = {}
-        for row in rows:
-            groups.setdefault(row["parent"], []).append(row)
-        return [_facets_of(groups.get(parent, ()), given) for parent in parents]
+def _of_many(context: Context, given: InsightFilter | None) -> Batch:
+    """The groups of many parents (None at the root) in one statement."""
+    where, role = _without_dimensions(given), context.actor.role
+
+    async def load(parents: list[str | None]) -> list[Groups]:
+        if parents == [None]:
+            return [[tuple(row) for row in await _grouped(())]]
+        found: dict[str | None, Groups] = {parent: [] for parent in parents}
+        for parent, *group in await _grouped((T.c.project_id,), parents=parents):
+            found[parent].append(tuple(group))
+        return [found[parent] for parent in parents]
+
+    async def _grouped(keys: tuple[ColumnElement[Any], ...], **values: Any) -> list[Any]:
+        def build() -> Select[Any]:
+            counts = _counts(role, where, *keys)
+            return counts.where(T.c.project_id == any_(uuids("parents"))) if keys else counts
+
+        return await context.session.fetch(("facets", bool(keys), where.shape), build, **where.values, **values)
 
     return load
 
 
-def _facets_of(rows: Iterable[Any], given: InsightFilter | None) -> InsightFacets:
+def _beside(info: Info, given: InsightFilter | None) -> Beside | None:
+    """The groups of the root's list as JSON, for its page to bring along."""
+    if not selects(info, "facets"):
+        return None
+    where, role = _without_dimensions(given), info.context.actor.role
+
+    def value() -> ColumnElement[Any]:
+        group = _counts(role, where).subquery("group")
+        columns = (group.c.severity, group.c.insight_type, cast(group.c.count, Text))
+        text = joined(('["', columns[0], '","', columns[1], '",', columns[2], "]"))
+        listed = func.coalesce(func.string_agg(text, literal_column("','")), literal_column("''"))
+        return joined(("[", select(listed).scalar_subquery(), "]"))
+
+    return Beside("facets", value)
+
+
+def _without_dimensions(given: InsightFilter | None) -> Where:
+    return where_of(given, without=("severity", "type"))
+
+
+def _facets_of(groups: Groups, given: InsightFilter | None) -> InsightFacets:
     """Each dimension's counts: narrowed by the other one, not by itself."""
-    severities, types = (_chosen(given.severity), _chosen(given.type)) if given else (None, None)
+    severities, types = _chosen(given)
     by_severity: dict[str, int] = {}
     by_type: dict[str, int] = {}
-    for _, severity, type_, count in rows:
+    for severity, type_, count in groups:
         if types is None or type_ in types:
             by_severity[severity] = by_severity.get(severity, 0) + count
         if severities is None or severity in severities:
@@ -204,32 +230,47 @@ def _facets_of(rows: Iterable[Any], given: InsightFilter | None) -> InsightFacet
     )
 
 
+def _total_of(groups: Groups, given: InsightFilter | None) -> int:
+    """How many are in the groups that the filter lets through."""
+    severities, types = _chosen(given)
+    return sum(
+        count
+        for severity, type_, count in groups
+        if (severities is None or severity in severities) and (types is None or type_ in types)
+    )
+
+
 _GRAVEST_FIRST = [(each.value, each) for each in reversed(Severity)]
 _TYPES = [(each.value, each) for each in InsightType]
 
 
-def _chosen(values: Any) -> set[object] | None:
-    return None if present(values) is None else {plain(each) for each in values}
+def _chosen(given: InsightFilter | None) -> tuple[set[object] | None, set[object] | None]:
+    """The severities and the types that are asked for; None for all."""
+    asked = (given.severity, given.type) if given else (None, None)
+    severities, types = (None if present(each) is None else {plain(one) for one in each or ()} for each in asked)
+    return severities, types
 
 
 def _with_facets(
     found: InsightConnection, info: Info, where: Where, given: InsightFilter | None, parent: str | None
 ) -> InsightConnection:
+    """The page with its facets, and its count from the same groups: it need not be counted once more."""
     if not selects(info, "facets"):
         return found
+    if found.beside is not None:
+        groups: Groups = orjson.loads(found.beside)
+        found.resolved = {"facets": _facets_of(groups, given), "total_count": count_of(_total_of(groups, given))}
+        return found
     context = info.context
-    loader = context.loader(("facets", parent is None, where.key), lambda: _facets(context, given))
-    found.faceter = lambda: loader.load(parent)
+    loader = context.loader(("facets", parent is None, where.key), lambda: _of_many(context, given))
+
+    async def facets() -> InsightFacets:
+        return _facets_of(await loader.load(parent), given)
 
     async def total() -> Count:
-        facets: InsightFacets = await loader.load(parent)
-        return count_of(sum(each.count for each in (facets.by_severity if is_by_severity else facets.by_type)))
+        return count_of(_total_of(await loader.load(parent), given))
 
-    # A dimension that is not narrowed has the whole list in its counts: it need not be counted once more.
-    is_by_severity = not given or present(given.severity) is None
-    is_by_type = not given or present(given.type) is None
-    if is_by_severity or is_by_type:
-        found.counter = total
+    found.faceter, found.counter = facets, total
     return found
 
 
@@ -258,7 +299,8 @@ class InsightQuery:
     ) -> InsightConnection | None:
         where = where_of(filter or None)
         page = Page.of(first, after, last, before)
-        found = await root_page(info, InsightConnection, LISTING, page, where, order_of(order_by or None))
+        order, beside = order_of(order_by or None), _beside(info, filter or None)
+        found = await root_page(info, InsightConnection, LISTING, page, where, order, beside=beside)
         return _with_facets(found, info, where, filter or None, None)
 
 

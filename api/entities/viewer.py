@@ -124,7 +124,7 @@ class _Writing(NamedTuple):
 
 def _writing(wanted: Selection, role: Role) -> _Writing | None:
     names = {each.name for each in wanted.fields}
-    if not names & {*TOGETHER, USAGE}:
+    if len(names & {*TOGETHER, USAGE}) < 2:  # one part is one statement anyhow, and its own
         return None
     readable = {
         each.field: (attribute, each.source())

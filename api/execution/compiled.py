@@ -17,10 +17,11 @@ from graphql import GraphQLObjectType, Undefined
 
 from api.execution.complete import Leaf, Written, kinds_of
 from api.execution.plan import Field, How, Selection
-from api.execution.written import may_come_written
+from api.execution.written import may_come_written, may_have_resolved
 
 # Python allows 20 blocks inside each other; what lies deeper is a hole.
 MAX_LOOPS: Final = 8
+_HOLE: Final = object()
 _PLAIN: Final = frozenset({str, int, float, bool, datetime, date, list, dict})
 
 Bind = Callable[[Field], dict[str, Any]]
@@ -44,7 +45,7 @@ class _Writer:
     """Writes one function. `known` is what its text names; only keys of the answer are in the text, as literals."""
 
     def __init__(self) -> None:
-        self.known: dict[str, Any] = {"Unusual": UnusualError, "Plain": _PLAIN, "Written": Written}
+        self.known: dict[str, Any] = {"Unusual": UnusualError, "Plain": _PLAIN, "Written": Written, "Hole": _HOLE}
         self.known |= {"Float": float, "Int": int, "Str": str, "Bool": bool, "Moment": datetime, "UTC": UTC}
         self._head: list[str] = []
         self._body: list[str] = []
@@ -71,7 +72,7 @@ class _Writer:
         check = self._name(_checker(selection.type, self.known[kinds]))
         self._write(f"if type({each}) not in {kinds}: {check}({each})")
         entries: list[str] = []
-        holes: list[tuple[str, str]] = []
+        holes: list[tuple[str, ...]] = []
         for field in selection.fields:
             value, hole = self._field(field, each)
             entries.append(f"{field.key!r}: {value}")
@@ -81,21 +82,38 @@ class _Writer:
             return display
         made = self._variable()
         self._write(f"{made} = {display}")
-        for field_name, filler in holes:
-            self._write(f"p{field_name}.append({filler}); d{field_name}.append({made})")
+        for field_name, filler, *tests in holes:
+            self._write(*tests, f"p{field_name}.append({filler}); d{field_name}.append({made})")
         return made
 
-    def _field(self, field: Field, each: str) -> tuple[str, tuple[str, str] | None]:
-        """The expression of a field's value; for a hole also its name, and what is kept for it."""
+    def _field(self, field: Field, each: str) -> tuple[str, tuple[str, ...] | None]:
+        """The expression of a field's value; for a hole also its name, what is kept for it, and a test if it may be none."""
         if field.how is How.TYPENAME:
             return repr(field.parent.name), None
-        if not field.is_sync:
-            return "None", (self._hole(field, is_there=False), each)
-        value = self._variable()
-        self._write(f"{value} = {self._call(field, each)}")
         depth = len(field.non_null) - 1
-        if depth > 1 or field.abstract is not None or (depth and self._loops >= MAX_LOOPS):
-            return "None", (self._hole(field, is_there=True), value)
+        is_deep = depth > 1 or field.abstract is not None or (depth and self._loops >= MAX_LOOPS)
+        if field.is_sync:
+            value = self._variable()
+            self._write(f"{value} = {self._call(field, each)}")
+            return (
+                ("None", (self._hole(field, is_there=True), value))
+                if is_deep
+                else (self._completed(field, value), None)
+            )
+        hole = self._hole(field, is_there=False)
+        if is_deep or field.own is None or not may_have_resolved(field.parent):
+            return "None", (hole, each)
+        value, made = self._variable(), self._variable()
+        self._write(f"{value} = {each}.resolved.get({field.own.python_name!r}, Hole)")
+        self._write(f"{made} = None")
+        self._write(f"if {value} is not Hole:")
+        with self._indented():
+            self._write(f"{made} = {self._completed(field, value)}")
+        return made, (hole, each, f"if {value} is Hole: ")
+
+    def _completed(self, field: Field, value: str) -> str:
+        """Statements that make `value` what goes out; its expression."""
+        depth = len(field.non_null) - 1
         if field.leaf is not None and depth:
             leaves = self._name(_list_of(field.leaf, is_non_null=field.non_null[1]))
             self._write(
@@ -106,8 +124,8 @@ class _Writer:
         elif field.leaf is not None:
             self._leaf(field.leaf, value, is_non_null=field.non_null[0])
         else:
-            return self._objects(field, value, is_list=bool(depth)), None
-        return value, None
+            return self._objects(field, value, is_list=bool(depth))
+        return value
 
     def _call(self, field: Field, each: str) -> str:
         if field.how is How.ATTRIBUTE and field.own is not None:

@@ -1,4 +1,4 @@
-"""Values that come written: a resolver that knows what is wanted below it may give the JSON instead of objects."""
+"""What a resolver may give besides objects: their JSON, where it knows what is wanted below; values of their fields."""
 
 from typing import Any
 
@@ -9,8 +9,20 @@ from api.execution.plan import Field, Selection
 
 def may_come_written(type_: GraphQLObjectType) -> bool:
     """Whether a resolver may give objects of this type written: their class says so by `may_come_written`."""
+    return _says(type_, "may_come_written")
+
+
+def may_have_resolved(type_: GraphQLObjectType) -> bool:
+    """Whether objects of this type have values in `resolved`, by a field's Python name, that need not be awaited any more.
+
+    Their class says so by `may_have_resolved`. The field's resolver gives the same.
+    """
+    return _says(type_, "may_have_resolved")
+
+
+def _says(type_: GraphQLObjectType, what: str) -> bool:
     definition = type_.extensions.get("strawberry-definition")
-    return bool(getattr(getattr(definition, "origin", None), "may_come_written", False))
+    return bool(getattr(getattr(definition, "origin", None), what, False))
 
 
 def wanted_here(info: Any) -> Selection | None:

@@ -23,6 +23,8 @@ FACETED = f"facets{{bySeverity{{severity count}}byType{{type count}}}}{COUNTED}"
 TEXT = f"""query ($filter: InsightFilter) {{
   whole: insights(filter: $filter) {{ {FACETED} }}
   plain: insights(filter: $filter) {{ {COUNTED} }}
+  paged: insights(first: 2, filter: $filter) {{ edges {{ node {{ id }} }} {FACETED} }}
+  listed: insights(first: 2, filter: $filter) {{ edges {{ node {{ id }} }} {COUNTED} }}
   viewer {{ organization {{ projects(first: 10) {{ edges {{ node {{
     name
     whole: insights(filter: $filter) {{ {FACETED} }}
@@ -113,6 +115,9 @@ async def test_facets_and_totals_are_what_sql_counts_of_the_organizations_own(
             given = {"severity": severity, "type": type_, "dismissed": dismissed, "includeExpired": expired}
             answer = await counter.ask(TEXT, filter={name: each for name, each in given.items() if each is not ABSENT})
             states = (False if dismissed is ABSENT else dismissed, expired is True)
+            assert {**answer.data["paged"], "edges": []} == {**answer.data["whole"], "edges": []}
+            assert answer.data["listed"]["totalCount"] == answer.data["plain"]["totalCount"]
+            assert len(answer.data["listed"]["edges"]) == min(answer.data["plain"]["totalCount"]["value"], 2)
             lists = {None: answer.data} | {
                 edge["node"]["name"]: edge["node"]
                 for edge in answer.data["viewer"]["organization"]["projects"]["edges"]
@@ -165,12 +170,18 @@ async def test_lists_of_one_operation_that_are_narrowed_differently_have_facets_
         assert list(edge["node"].values()) == [edges[at]["node"]["insights"] for edges in apart]
 
 
-@pytest.mark.parametrize(("given", "statements"), [({}, 1), ({"severity": ["INFO"]}, 1), ({"type": ["ANOMALY"]}, 1),
-    ({"severity": ["INFO"], "type": ["ANOMALY"]}, 2), ({"severity": [], "type": None}, 1)], ids=str)  # fmt: skip
-async def test_a_total_beside_facets_is_counted_once_more_only_when_both_dimensions_are_narrowed(
-    counter: Client, given: dict[str, Any], statements: int
+@pytest.mark.parametrize("edges", ["", "edges{node{id}}"])
+@pytest.mark.parametrize("given", [{}, {"severity": ["INFO"]}, {"type": ["ANOMALY"]},
+    {"severity": ["INFO"], "type": ["ANOMALY"]}, {"severity": ["INFO"], "type": None}], ids=str)  # fmt: skip
+async def test_a_page_its_facets_and_its_total_are_one_statement(
+    counter: Client, given: dict[str, Any], edges: str
 ) -> None:
-    text = f"query ($filter: InsightFilter) {{ insights(filter: $filter) {{ {FACETED} }} }}"
-    answer = await counter.ask(text, filter=given)
-    assert answer.data
-    assert len(answer.statements) == statements
+    text = f"query ($filter: InsightFilter) {{ insights(filter: $filter) {{ {edges} {FACETED} }} }}"
+    for _ in range(2):
+        answer = await counter.ask(text, filter=given)
+        assert answer.data
+        assert len(answer.statements) == 1
+    # An empty page brings nothing along.
+    answer = await counter.ask(text, filter={**given, "severity": []})
+    assert answer.data["insights"]["totalCount"]["value"] == 0
+    assert len(answer.statements) == (2 if edges else 1)

@@ -1,4 +1,4 @@
-"""Values that come written, in the engine: where they may stand, beside what fails, and who is told what is wanted."""
+"""What comes written or resolved, in the engine: where it may stand, beside what fails, and who is told what is wanted."""
 
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -10,7 +10,7 @@ from graphql import OperationDefinitionNode, execute, parse, validate
 
 from api.execution import Engine
 from api.execution.complete import Written
-from api.execution.written import wanted
+from api.execution.written import wanted, wanted_here
 from api.http import GraphQLAnswer, reply_of
 
 SLOTS, COMPILED = 2**31, 1
@@ -52,8 +52,64 @@ class Box:
         raise ValueError("wrong")
 
 
+def given(info: strawberry.Info, n: int) -> Any:
+    """A part that an awaited resolver of one object gives."""
+    selection = wanted_here(info)
+    info.context.told.append(selection and [each.key for each in selection.fields])
+    if selection is None:
+        return Part(n=n)
+    return Written(
+        orjson.dumps({each.key: {"n": n, "name": f"part {n}"}[each.name] for each in selection.fields}).decode()
+    )
+
+
+@strawberry.type
+class Shelf:
+    may_have_resolved: ClassVar[bool] = True
+    name: str
+    resolved: strawberry.Private[dict[str, Any]]
+    asked: strawberry.Private[list[str]]
+
+    def _of(self, name: str, otherwise: Any) -> Any:
+        self.asked.append(f"{self.name} {name}")
+        return self.resolved.get(name, otherwise)
+
+    @strawberry.field
+    async def best_part(self) -> Part | None:
+        return self._of("best_part", Part(n=7))  # type: ignore[no-any-return]
+
+    @strawberry.field
+    async def parts(self) -> list[Part]:
+        return self._of("parts", [Part(n=8)])  # type: ignore[no-any-return]
+
+    @strawberry.field
+    async def size(self) -> int:
+        return self._of("size", 9)  # type: ignore[no-any-return]
+
+    @strawberry.field
+    async def grid(self) -> list[list[int]]:
+        return self._of("grid", [[1], []])  # type: ignore[no-any-return]
+
+
 @strawberry.type
 class Query:
+    @strawberry.field
+    async def part(self, info: strawberry.Info) -> Part:
+        return given(info, 1)  # type: ignore[no-any-return]
+
+    @strawberry.field
+    async def part_or_none(self, info: strawberry.Info, n: int | None = None) -> Part | None:
+        return None if n is None else given(info, n)
+
+    @strawberry.field
+    def shelves(self, info: strawberry.Info) -> list[Shelf]:
+        known: dict[str, Any] = {"best_part": Part(n=1), "parts": [Part(n=2), Part(n=3)], "size": 4, "grid": [[5, 6]]}
+        some: list[dict[str, Any]] = [{}, {"best_part": None, "size": 0}, {"parts": []}, known, {"size": "no number"}]
+        return [
+            Shelf(name=str(at), resolved=each, asked=info.context.told)
+            for at, each in enumerate(some[: 5 if "wrong" in info.context.flags else 4])
+        ]
+
     @strawberry.field
     async def box(self, info: strawberry.Info) -> Box:
         parts = [Part(n=1), Part(n=2)]
@@ -78,14 +134,15 @@ DOCUMENTS = {
     "aliases of the parts": "{ box { parts { a: n b: name c: n } } }",
     "two places": "{ box { a: parts { n } b: parts { name } } other: box { parts { name } } }",
     "a fragment": "{ box { ...F parts { n } } } fragment F on Box { parts { name } }",
+    "an awaited object": "{ part { name n } maybe: partOrNone(n: 2) { n } none: partOrNone { n } }",
     "beside what fails": "{ box { wrong parts { n } maybe { name } one { n } grid { n } } }",
 }
 schema: Any = strawberry.Schema(Query)._schema
 
 
-async def asked(document: str, way: int) -> tuple[Any, list[Any]]:
+async def asked(document: str, way: int, *flags: str) -> tuple[Any, list[Any]]:
     """The answer as it leaves, without messages, and what the resolver was told."""
-    ast, context = parse(document), SimpleNamespace(told=[])
+    ast, context = parse(document), SimpleNamespace(told=[], flags=flags)
     assert not validate(schema, ast)
     (operation, *_) = (each for each in ast.definitions if isinstance(each, OperationDefinitionNode))
     result = await Engine(schema, compiled_from=way).execute(ast, document, operation, {}, context)
@@ -93,8 +150,8 @@ async def asked(document: str, way: int) -> tuple[Any, list[Any]]:
     return (body, [each.path for each in result.errors or ()]), context.told
 
 
-async def by_core(document: str) -> tuple[Any, list[Any]]:
-    ast, context = parse(document), SimpleNamespace(told=[])
+async def by_core(document: str, *flags: str) -> tuple[Any, list[Any]]:
+    ast, context = parse(document), SimpleNamespace(told=[], flags=flags)
     result: Any = execute(schema, ast, context_value=context)
     result = await result
     return ({"data": result.data}, [each.path for each in result.errors or ()]), context.told
@@ -118,3 +175,22 @@ async def test_what_is_wanted_is_told_in_order_and_under_its_keys() -> None:
 async def test_two_selections_of_one_field_are_told_as_none() -> None:
     _, told = await asked("{ box { a: parts { n } b: parts { name } } }", COMPILED)
     assert told == [None, None, None]
+
+
+SHELVES = "{ shelves { a: bestPart { n } size name b: bestPart { name } parts { n name } grid } }"
+
+
+@BOTH_WAYS
+@pytest.mark.parametrize("flags", [(), ("wrong",)], ids=["all right", "beside what fails"])
+async def test_what_was_resolved_already_is_what_its_resolver_gives(way: int, flags: tuple[str, ...]) -> None:
+    ours, _ = await asked(SHELVES, way, *flags)
+    theirs, _ = await by_core(SHELVES, *flags)
+    assert ours == theirs
+    assert bool(ours[1]) == bool(flags)
+
+
+async def test_what_was_resolved_already_is_not_asked_for() -> None:
+    _, told = await asked("{ shelves { bestPart { n } size parts { n } } }", COMPILED)
+    assert sorted(told) == ["0 best_part", "0 parts", "0 size", "1 parts", "2 best_part", "2 size"]
+    _, told = await asked("{ shelves { grid } }", COMPILED)
+    assert sorted(told) == [f"{at} grid" for at in range(4)]  # lists of lists are for slots

@@ -210,6 +210,35 @@ async def test_a_statement_that_ends_its_backend_is_not_run_again_on_another(
         assert await whole(pools.api)
 
 
+async def test_a_connection_lost_while_nobody_had_it_is_not_the_next_callers_matter(
+    urls: Urls, monkeypatch: pytest.MonkeyPatch, messages: list[str]
+) -> None:
+    monkeypatch.setattr(pools_of_ours, "OPEN_S", 0.001)
+    send = Ahead.send
+
+    def lost(ahead: Ahead, sql: str) -> None:
+        send(ahead, sql)
+        if len(messages) in losses:
+            ahead._transport.abort()
+
+    monkeypatch.setattr(Ahead, "send", lost)
+    async with planted_pools(urls) as pools:
+        losses = {2, 4}
+        for _ in range(2):  # the second message is the first connection's second, the third another connection's
+            async with act_as(pools, MEMBER) as session:
+                assert {row["tag"] for row in await session.fetch_text(READS[0])} == {MEMBER.organization_id}
+            await asyncio.sleep(0.05)
+        assert len(messages) == 3
+        assert session.statements == [READS[0]]
+        losses = {4, 5, 6, 7}
+        with pytest.raises((asyncpg.ConnectionDoesNotExistError, OSError)):  # the fifth is a new connection's
+            async with act_as(pools, MEMBER) as session:
+                await session.fetch_text(READS[0])
+        assert len(messages) == 5
+        losses = set()
+        assert await whole(pools.api)
+
+
 # ── the wire alone ───────────────────────────────────────────────────────────────────────────────────────────────────
 class Wire:
     """A transport and a driver that keep what they are given."""

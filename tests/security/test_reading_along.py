@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -194,6 +196,78 @@ async def test_person_organization_and_settings_of_a_viewer_are_one_statement(tw
     answer = await asked(twins.client, TOGETHER, who)
     assert answer.data
     assert len(answer.statements) == 1
+
+
+WRITTEN_FIELDS = {
+    "user": ("id", "databaseId", "displayName", "role", "createdAt", "isErased", "__typename"),
+    "organization": ("id", "databaseId", "slug", "name", "kind", "timezone", "createdAt", "updatedAt"),
+    "aiSettings": ("id", "tier", "preferredProvider", "createdAt", "updatedAt"),
+}
+BUDGET = ("id", "metric", "window", "limit", "used", "reserved", "windowStart", "resetsAt", "timezone")
+
+
+def written_viewer(random: Random) -> str:
+    """Some parts of a viewer, with some of their fields, under some keys, in some order."""
+    parts = [f"{name} {{ {some(random, fields)} }}" for name, fields in WRITTEN_FIELDS.items() if random.random() < 0.8]
+    parts += [f"usage {{ budgets {{ {some(random, BUDGET)} }} }}"] * (random.random() < 0.8 or len(parts) < 2)
+    parts += ["organization { name again: name }"] * (len(parts) < 2)
+    parts += ["role", "as: role", "__typename"][: random.randint(0, 3)]
+    random.shuffle(parts)
+    return f"{{ viewer {{ {' '.join(parts)} }} }}"
+
+
+def some(random: Random, fields: tuple[str, ...]) -> str:
+    chosen = random.sample(fields, random.randint(1, len(fields)))
+    return " ".join(f"{random.choice(['', f'x{at}: '])}{each}" for at, each in enumerate(chosen))
+
+
+@pytest.mark.parametrize("who", PRINCIPALS, ids=str)
+async def test_a_viewer_that_is_written_is_the_one_made_of_columns(
+    twins: House, who: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random = Random(str(who))
+    for _ in range(8):
+        text = written_viewer(random)
+        for _ in range(2):
+            written = await asked(twins.client, text, who)
+            with monkeypatch.context() as patch:
+                patch.setattr("api.entities.viewer.wanted_here", lambda _: None)
+                plain = await asked(twins.client, text, who)
+            assert written.raw == plain.raw, text
+        may = who.role not in {Role.SERVICE, Role.OBSERVER} or ("aiSettings" not in text and who.role is Role.OBSERVER)
+        assert any("'{\"" in sql for sql in written.statements) == may, text
+        assert not any("'{\"" in sql for sql in plain.statements)
+        if may:
+            assert len(written.statements) == 1
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        "UPDATE app.users SET created_at = '20000-01-01Z'",
+        "UPDATE app.usage_budgets SET window_start = '20000-01-01Z' WHERE metric = 'COST' AND subject_type = 'USER'",
+    ],
+    ids=["a person", "one budget of several"],
+)
+async def test_a_viewer_that_cannot_be_written_is_read_by_columns(
+    built: Urls, tmp_path: Path, spoilt: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (
+        "{ viewer { user { displayName createdAt } organization { name } usage { budgets { metric windowStart } } } }"
+    )
+    async with clone(built) as urls, client_of(urls, tmp_path, **UNLIMITED) as client:
+        before = await asked(client, text, principal(NORTH, "ana"))
+        assert len(before.statements) == 1
+        assert len(before.data["viewer"]["usage"]["budgets"]) > 1
+        async with superuser(urls) as connection:
+            await connection.execute("SET session_replication_role = replica")
+            assert int((await connection.execute(spoilt)).split()[-1]) > 0
+        after = await asked(client, text, principal(NORTH, "ana"))
+        monkeypatch.setattr("api.entities.viewer.wanted_here", lambda _: None)
+        plain = await asked(client, text, principal(NORTH, "ana"))
+        assert after.statements == (before.statements[0], *plain.statements)
+        assert told(after) == told(plain)
+        assert plain.errors
 
 
 async def test_a_viewer_without_a_row_of_settings_has_the_defaults(twins: House) -> None:
