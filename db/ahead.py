@@ -68,8 +68,11 @@ class Ahead(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take the answer's messages out of what has come; what follows them is the driver's."""
-        if data == self._known and not self._rest:  # nearly always: it says the same as the last time
+        known = self._known
+        if known and not self._rest and data.startswith(known):  # nearly always: it says the same as the last time
             self._end()
+            if len(data) > len(known):
+                self._driver.data_received(data[len(known) :])
             return
         is_alone = not self._rest
         data, at = self._rest + data, 0
@@ -81,10 +84,10 @@ class Ahead(asyncio.Protocol):
             kind = data[start]
             if kind == _READY:
                 self._end()
+                if is_alone and self.failure is None:
+                    self._known = data[:at]
                 if at < len(data):
                     self._driver.data_received(data[at:])
-                elif is_alone and self.failure is None:
-                    self._known = data
                 return
             if kind == _ERROR:
                 self.failure = self.failure or asyncpg.PostgresError.new(_fields(data[start + _HEAD : at]))
