@@ -5,7 +5,7 @@ The parents' page is a LATERAL join on their ids, so n parents cost one statemen
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import strawberry
 from asyncpg import Record
@@ -17,10 +17,32 @@ from api.context import Info
 from api.errors import ForbiddenError
 from api.execution import batched
 from api.filters import Where
+from api.loader import Loader
 from api.loaders import created_bounds, uuids
 from api.node import Node
 from api.paging import JSON, NODES, PLACE, Pager
 from api.selection import selects
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Below(NamedTuple):
+    """A list under a node: the rows whose column `by` has the node's id, which page of them, and which of them alone."""
+
+    listing: Listing[Any]
+    by: ColumnElement[Any]
+    page: Page
+    where: Where
+
+
+def lists(below: Callable[..., Below]) -> Callable[[F], F]:
+    """Say which list a batched resolver gives, from its arguments: as a plain connection, in the list's own order."""
+
+    def declare(resolver: F) -> F:
+        resolver.below = below  # type: ignore[attr-defined]
+        return resolver
+
+    return declare
 
 
 async def child_pages(
@@ -53,6 +75,7 @@ async def child_pages(
 def to_many(listing: Callable[[], Listing[Any]], by: str, *, description: str) -> Any:
     """The field of a list under each parent: the rows whose column `by` has the parent's id."""
 
+    @lists(lambda **given: Below(listing(), listing().source.table.c[by], Page.of(**given), Where()))
     @batched
     async def resolve(
         parents: list[Any],
@@ -74,7 +97,7 @@ def _children(
     by: ColumnElement[Any],
     is_paged: bool,  # noqa: FBT001 - private
 ) -> Callable[[list[str]], Awaitable[list[C]]]:
-    counts = pager.context.loader(("counts", by.key, *pager.count_shape, pager.where.key), lambda: _counts(pager, by))
+    counts = counts_of(pager, by)
 
     async def load(parents: list[str]) -> list[C]:
         groups: dict[int, list[Any]] = defaultdict(list)
@@ -96,6 +119,11 @@ def _children(
     return load
 
 
+def counts_of(pager: Pager[Any], by: ColumnElement[Any]) -> Loader:
+    """The loader of whole lists' counts, by parent."""
+    return pager.context.loader(("counts", by.key, *pager.count_shape, pager.where.key), lambda: _counts(pager, by))
+
+
 async def _rows(pager: Pager[Any], by: ColumnElement[Any], parents: list[str]) -> list[Record]:
     # What hangs on a row is not older than the row: its id says which months need not be looked into.
     bounds = created_bounds(parents) if pager.listing.source.is_partitioned else None
@@ -113,13 +141,15 @@ def _parents() -> Any:
     return keys.table_valued(column("id", Uuid(as_uuid=False)), with_ordinality="at").render_derived(name="parent")
 
 
+def within(pager: Pager[Any], test: ColumnElement[bool], *, is_bounded: bool) -> list[ColumnElement[bool]]:
+    """What rows under a parent are: those of the test, and none that is older than `parents_from`."""
+    created_at = pager.listing.source.table.c.created_at
+    return [test, created_at >= bindparam("parents_from", type_=created_at.type)] if is_bounded else [test]
+
+
 def _lateral(pager: Pager[Any], by: ColumnElement[Any], *, is_bounded: bool) -> Select[Any]:
     parent = _parents()
-    tests = [by == parent.c.id]
-    if is_bounded:
-        created_at = pager.listing.source.table.c.created_at
-        tests.append(created_at >= bindparam("parents_from", type_=created_at.type))
-    page = pager.select(*tests, with_keys=True).lateral("page")
+    page = pager.select(*within(pager, by == parent.c.id, is_bounded=is_bounded), with_keys=True).lateral("page")
     is_descending = pager.order.is_descending != pager.page.is_backward
     keys = [page.c[pager.order.attribute], page.c["database_id"]]
     order = (key.desc() if is_descending else key for key in keys)

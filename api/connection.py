@@ -114,7 +114,9 @@ class Page(NamedTuple):
     before: str | None
 
     @classmethod
-    def of(cls, first: int | None, after: str | None, last: int | None, before: str | None) -> "Page":
+    def of(
+        cls, first: int | None = None, after: str | None = None, last: int | None = None, before: str | None = None
+    ) -> "Page":
         """Raises BadUserInputError that names the argument."""
         given = {"first": present(first), "last": present(last)}
         sizes: dict[str, int] = {name: size for name, size in given.items() if size is not None}

@@ -9,7 +9,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property, lru_cache
-from typing import Any, Final, Generic, TypeVar, cast
+from types import MappingProxyType
+from typing import Any, ClassVar, Final, Generic, TypeVar, cast
 
 import strawberry
 from asyncpg import Record
@@ -52,6 +53,7 @@ def id_of(value: str, type_name: str, argument: str) -> str:
 
 @strawberry.interface(description="An object that can be fetched again by its id.")
 class Node:
+    resolved: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     database_id: strawberry.Private[str]
 
     @strawberry.field(description="The global id: opaque, stable, unique across all types.")  # type: ignore[untyped-decorator] # mypy loses it in an interface

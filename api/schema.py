@@ -39,7 +39,8 @@ from api.entities import (
     viewer,
 )
 from api.errors import BadUserInputError
-from api.node import Node
+from api.node import Node, parse_id
+from api.node_and_list import node_and_list
 from api.scalars import SCALARS
 
 MAX_IDS: Final = 100
@@ -75,7 +76,10 @@ class NodeQuery:
         info: Info,
         id: Annotated[strawberry.ID, strawberry.argument(description="A global id.")],
     ) -> Node | None:
-        return await registry.load_global(info.context, id)
+        type_name, database_id = parse_id(id, "id")
+        source = registry.SOURCES.get(type_name)
+        found = await node_and_list(info, source, database_id) if source else []
+        return found[0] if found else await registry.load(info.context, type_name, database_id)
 
     @strawberry.field(description="The objects with these ids in the same order, null where `node` would give null.")
     async def nodes(

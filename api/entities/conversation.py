@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 from enum import Enum
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import strawberry
 from sqlalchemy import ColumnElement, Select, Text, any_, bindparam, cast, exists, func, or_, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
-from api.child_pages import child_pages, to_many
+from api.child_pages import Below, child_pages, lists, to_many
 from api.connection import After, Before, Connection, First, Last, Listing, Order, Page
 from api.context import Context, Info
 from api.entities import interaction, message, project, tool_call
@@ -61,8 +61,14 @@ class AiSessionContext:
     user: User = to_one(lambda: users.SOURCE, "user_id", description="Whose conversation it is.")
 
 
+def _messages(filter: "message.MessageFilter | None" = None, **given: Any) -> Below:
+    where = filter.where() if filter else Where()
+    return Below(message.IN_CONVERSATION, M.c.conversation_id, Page.of(**given), where)
+
+
 @strawberry.type(description="A conversation of one person with the assistant.")
 class Conversation(Node):
+    may_have_resolved: ClassVar[bool] = True
     database_id: UUID = strawberry.field(description="The raw id; also the session id of its tool calls.")
     title: str | None = strawberry.field(description="Its title.")
     model_used: str | None = strawberry.field(description="The model that answered last.")
@@ -82,6 +88,7 @@ class Conversation(Node):
     project: Project | None = to_one(lambda: project.SOURCE, "project_id", description="The project it is about.")
 
     @strawberry.field(description="Its messages, oldest first.")
+    @lists(_messages)
     @batched
     @staticmethod
     async def messages(
@@ -93,10 +100,8 @@ class Conversation(Node):
         before: Before = strawberry.UNSET,
         filter: "message.FilterArgument" = strawberry.UNSET,
     ) -> list[Connection[Message]]:
-        where = filter.where() if filter else None
-        page = Page.of(first, after, last, before)
-        by = M.c.conversation_id
-        return await child_pages(info, Connection, message.IN_CONVERSATION, by, parents, page, where)
+        listing, by, page, where = _messages(filter, first=first, after=after, last=last, before=before)
+        return await child_pages(info, Connection, listing, by, parents, page, where)
 
     @strawberry.field(description="All messages as one list of `{role, content, timestamp}`, oldest first.")
     @batched

@@ -1,5 +1,7 @@
 """Projects: what conversations, insights and documents are about."""
 
+from typing import ClassVar
+
 import strawberry
 
 from api.child_pages import child_pages, to_many
@@ -17,6 +19,7 @@ T = models.table(models.Project)
 
 @strawberry.type(description="A project of an organization.")
 class Project(Node):
+    may_have_resolved: ClassVar[bool] = True
     database_id: UUID = strawberry.field(description="The raw id.")
     name: str = strawberry.field(description="Its name.")
     created_at: DateTime = strawberry.field(description="When it was created.")

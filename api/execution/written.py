@@ -28,9 +28,34 @@ def _says(type_: GraphQLObjectType, what: str) -> bool:
 def wanted_here(info: Any) -> Selection | None:
     """What is wanted of the object that the resolver gives; None as for `wanted`."""
     field: Field | None = getattr(info, "planned", None)
+    return _selection(field, field.object) if field is not None else None
+
+
+def wanted_of(info: Any, type_name: str) -> Selection | None:
+    """What is wanted of the object that the resolver gives, which is of this type; None as for `wanted`."""
+    field: Field | None = getattr(info, "planned", None)
+    type_ = info.schema._schema.get_type(type_name)
+    return _selection(field, type_) if field is not None and isinstance(type_, GraphQLObjectType) else None
+
+
+def of_field(info: Any, field: Field) -> Any:
+    """The info of a field below the resolver's own, as the field's resolver gets it."""
+    raw = info._raw_info._replace(
+        field_name=field.name,
+        field_nodes=field.nodes,
+        return_type=field.definition.type,
+        parent_type=field.parent,
+        path=field.path,
+    )
+    below = type(info)(_raw_info=raw, _field=field.own)
+    below.lasting, below.planned = field.lasting, field
+    return below
+
+
+def _selection(field: Field, type_: GraphQLObjectType | None) -> Selection | None:
     try:
-        return field.selection(field.object) if field is not None and field.object is not None else None
-    except GraphQLError:
+        return field.selection(type_) if type_ is not None else None
+    except GraphQLError:  # a switch without a value
         return None
 
 
@@ -43,7 +68,4 @@ def wanted(info: Any, name: str) -> Selection | None:
     here = wanted_here(info)
     below = [each for each in here.fields if each.name == name] if here else ()
     (only,) = below if len(below) == 1 else (None,)
-    try:
-        return only.selection(only.object) if only is not None and only.object is not None else None
-    except GraphQLError:
-        return None
+    return _selection(only, only.object) if only is not None else None
