@@ -5,6 +5,7 @@ read gives its connection back before its transaction has ended: END goes out wi
 """
 
 import asyncio
+import os
 from collections import deque
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
@@ -27,6 +28,12 @@ OPEN_S: Final = 0.005
 # back now and then, so that asyncpg can replace it after its number of queries.
 IDLE_S: Final = 60.0
 KEPT_S: Final = 600.0
+
+# Where the database shares our processors, backends beyond two for each of them take these from one another: a page of tool
+# calls took up to 60 ms instead of 30, and a tenth more time in all. So who only reads then waits until a connection is given
+# back, or for PATIENCE_S: what is slow there keeps nobody for longer.
+AT_ONCE: Final = 2 * len(os.sched_getaffinity(0)) + 1
+PATIENCE_S: Final = 0.005
 
 # What any use of a connection may raise. InternalClientError is asyncpg's when a backend has said farewell but its socket
 # is not closed yet: the protocol is then in a state in which it sends nothing. TimeoutError is an OSError.
@@ -67,6 +74,16 @@ class Held:
             return True
 
 
+class _Waiter:
+    """Somebody who waits for a connection, since when, and until when."""
+
+    __slots__ = ("since", "timeout_s", "told", "until")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, until: float, timeout_s: float) -> None:
+        self.told: asyncio.Future[Held | None] = loop.create_future()
+        self.since, self.until, self.timeout_s = loop.time(), until, timeout_s
+
+
 class Pool:
     """At most `size` connections. Nothing of it may be used from another event loop than that which opened it."""
 
@@ -75,7 +92,8 @@ class Pool:
         self._size = size
         self._taken = 0
         self._ready: list[Held] = []
-        self._waiting: deque[asyncio.Future[Held | None]] = deque()
+        self._waiting: deque[_Waiter] = deque()
+        self._usher: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._sweeper: asyncio.TimerHandle | None = None
@@ -87,24 +105,27 @@ class Pool:
         """How many connections there can be at once."""
         return self._size
 
-    async def take(self, *, timeout_s: float = 5.0) -> Held:
+    async def take(self, *, timeout_s: float = 5.0, at_once: bool = False) -> Held:
         """A connection, the one used last first. End its transaction where it `is_open`.
 
+        Where AT_ONCE are in use already it waits for one of them, a moment, unless it is wanted `at_once`.
         Raises PoolExhaustedError, or asyncpg's errors of a new connection.
         """
-        ready, until = self._ready, 0.0
+        ready, is_admitted, until = self._ready, at_once, 0.0
         while True:
-            while ready:
-                held = ready.pop()
-                if not held.is_gone:
-                    return held
-                self._taken -= 1
-            if self._taken < self._size:
-                return await self._opened(timeout_s)
+            if is_admitted or self._taken - len(ready) < AT_ONCE:
+                while ready:
+                    held = ready.pop()
+                    if not held.is_gone:
+                        return held
+                    self._taken -= 1
+                if self._taken < self._size:
+                    return await self._opened(timeout_s)
             until = until or self._loop.time() + timeout_s
-            found = await self._next(timeout_s, until)
+            found = await self._next(_Waiter(self._loop, until, timeout_s))
             if found is not None:
                 return found
+            is_admitted = True
 
     def give_back(self, held: Held, *, is_open: bool = False) -> None:
         """The next who asks can have it. `is_open` says that a transaction that only read has still to be ended."""
@@ -113,11 +134,8 @@ class Pool:
         if self._is_closing or now - held.taken > KEPT_S:
             self._start(self._return(held))
             return
-        while self._waiting:
-            waiter = self._waiting.popleft()
-            if not waiter.done():
-                waiter.set_result(held)
-                return
+        if self._tell(held):
+            return
         self._ready.append(held)
         if is_open and self._timer is None:
             self._timer = self._loop.call_later(OPEN_S, self._settle)
@@ -133,9 +151,9 @@ class Pool:
     @asynccontextmanager
     async def acquire(self, *, timeout_s: float = 5.0) -> AsyncIterator[PoolConnectionProxy]:
         """A connection outside of any transaction, for as long as the block lasts. Raises what `take` raises."""
-        held = await self.take(timeout_s=timeout_s)
+        held = await self.take(timeout_s=timeout_s, at_once=True)
         while held.is_open and not await self._ended(held):
-            held = await self.take(timeout_s=timeout_s)
+            held = await self.take(timeout_s=timeout_s, at_once=True)
         try:
             yield held.connection
         finally:
@@ -176,23 +194,34 @@ class Pool:
                 raise _exhausted(timeout_s) from None
             raise
 
-    async def _next(self, timeout_s: float, until: float) -> Held | None:
-        """What somebody gives back; None when there is room for another connection instead."""
-        waiter: asyncio.Future[Held | None] = self._loop.create_future()
+    async def _next(self, waiter: "_Waiter") -> Held | None:
+        """What somebody gives back; None when there is a connection to take, or room for another one."""
         self._waiting.append(waiter)
+        if self._usher is None:
+            self._usher = self._loop.call_later(PATIENCE_S, self._look_after)
         try:
-            async with asyncio.timeout_at(until):
-                return await waiter
-        except BaseException as error:
-            if waiter.done() and not waiter.cancelled():  # it came just when nobody wanted it any more
-                held = waiter.result()
+            return await waiter.told
+        except asyncio.CancelledError:
+            told = waiter.told
+            # It may have come just when nobody wanted it any more.
+            if told.done() and not told.cancelled() and told.exception() is None:
+                held = told.result()
                 self._wake() if held is None else self.give_back(held, is_open=held.is_open)
-            else:
-                with suppress(ValueError):
-                    self._waiting.remove(waiter)
-            if isinstance(error, TimeoutError):
-                raise _exhausted(timeout_s) from None
             raise
+
+    def _look_after(self) -> None:
+        """Who has waited for PATIENCE_S may have any connection that is left; whose time is over gets none."""
+        now = self._loop.time()
+        waiting = [each for each in self._waiting if not each.told.done()]
+        free = len(self._ready) + self._size - self._taken
+        for each in waiting:
+            if now >= each.until:
+                each.told.set_exception(_exhausted(each.timeout_s))
+            elif free > 0 and now >= each.since + PATIENCE_S:
+                free -= 1
+                each.told.set_result(None)
+        self._waiting = deque(each for each in waiting if not each.told.done())
+        self._usher = self._loop.call_later(PATIENCE_S, self._look_after) if self._waiting else None
 
     def _left(self) -> None:
         self._taken -= 1
@@ -200,11 +229,16 @@ class Pool:
 
     def _wake(self) -> None:
         """There is room for another connection: whoever waits may open it."""
+        self._tell(None)
+
+    def _tell(self, what: Held | None) -> bool:
+        """Give it to who waits longest; whether somebody does."""
         while self._waiting:
-            waiter = self._waiting.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
-                return
+            told = self._waiting.popleft().told
+            if not told.done():
+                told.set_result(what)
+                return True
+        return False
 
     def _settle(self) -> None:
         """End what has been open for too long."""

@@ -145,7 +145,7 @@ class Session:
     async def _begin(self, method: Method, sql: str, *arguments: Any) -> Any:
         """Begin, and run the first statement. BEGIN goes out with it; without a context it may read and write nothing."""
         while True:
-            held = self._held = await self._pool.take(timeout_s=self._limits.acquire_s)
+            held = self._held = await self._pool.take(timeout_s=self._limits.acquire_s, at_once=not self._read_only)
             ends_another, ahead = held.is_open, held.ahead
             begin = self._begin_sql(ends_another=ends_another)
             try:

@@ -120,6 +120,76 @@ async def test_a_connection_that_comes_when_its_waiter_has_given_up_goes_to_the_
     assert await whole(pool)
 
 
+@pytest.fixture
+def few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One connection in use is enough; who waits for it loses patience after a fifth of a second."""
+    monkeypatch.setattr(pools_of_ours, "AT_ONCE", 1)
+    monkeypatch.setattr(pools_of_ours, "PATIENCE_S", 0.2)
+
+
+@pytest.mark.usefixtures("few_at_once")
+async def test_where_enough_are_in_use_a_reader_gets_the_next_one_that_is_given_back(pool: Pool) -> None:
+    one = await pool.take()
+    waiting = asyncio.ensure_future(pool.take())
+    await asyncio.sleep(0.05)
+    assert not waiting.done()
+    pool.give_back(one)
+    async with asyncio.timeout(0.1):
+        assert await waiting is one
+    pool.give_back(one)
+    assert await whole(pool)
+
+
+@pytest.mark.usefixtures("few_at_once")
+@pytest.mark.parametrize("is_ready", [True, False], ids=["one at hand", "one to open"])
+async def test_who_has_lost_patience_gets_another_one_while_there_are_any(pool: Pool, *, is_ready: bool) -> None:
+    if is_ready:
+        assert await whole(pool)  # all have been opened
+    one = await pool.take()
+    waiting = [asyncio.ensure_future(pool.take(timeout_s=0.6)) for _ in range(2)]
+    await asyncio.sleep(0.1)
+    assert not any(each.done() for each in waiting)
+    async with asyncio.timeout(0.5):
+        other = await waiting[0]
+    assert pid(other) != pid(one)
+    with pytest.raises(PoolExhaustedError):
+        await waiting[1]
+    pool.give_back(one)
+    pool.give_back(other)
+    assert await whole(pool)
+
+
+@pytest.mark.usefixtures("few_at_once")
+async def test_who_has_just_come_has_lost_no_patience_yet(urls: Urls) -> None:
+    async with planted_pools(urls, api_size=3) as pools:
+        pool = pools.api
+        found = [await pool.take()]
+        first = asyncio.ensure_future(pool.take())
+        await asyncio.sleep(0.15)
+        second = asyncio.ensure_future(pool.take())
+        await asyncio.sleep(0.15)
+        assert (first.done(), second.done()) == (True, False)
+        found += await asyncio.gather(first, second)
+        for each in found:
+            pool.give_back(each)
+        assert await whole(pool)
+
+
+@pytest.mark.usefixtures("few_at_once")
+async def test_a_change_and_who_authenticates_wait_for_nobody(pools: Pools) -> None:
+    one = await pools.api.take()
+    async with asyncio.timeout(0.1):
+        async with act_as(pools, MEMBER, read_only=False) as session:
+            await session.fetch_text("SELECT 1")
+        async with pools.api.acquire() as connection:
+            await connection.execute("SELECT 1")
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1), act_as(pools, MEMBER) as session:
+            await session.fetch_text("SELECT 1")
+    pools.api.give_back(one)
+    assert await whole(pools.api)
+
+
 async def test_a_dropped_connection_makes_room_for_who_waits(pool: Pool) -> None:
     one, other = await pool.take(), await pool.take()
     waiting = asyncio.ensure_future(pool.take())
@@ -172,7 +242,12 @@ async def test_the_end_of_a_read_goes_out_with_the_next_beginning_as_somebody_el
     assert len(await busy(urls, within_s=0.1)) == 1
     seen: list[str] = []
     send = Ahead.send
-    monkeypatch.setattr(Ahead, "send", lambda ahead, sql: (seen.append(sql), send(ahead, sql)))
+
+    def told(ahead: Ahead, sql: str) -> None:
+        seen.append(sql)
+        send(ahead, sql)
+
+    monkeypatch.setattr(Ahead, "send", told)
     async with act_as(pools, STRANGER) as session:
         [row] = await session.fetch_text("SELECT pg_backend_pid() AS pid, current_setting('app.organization_id') AS o")
         assert session._held is not None
