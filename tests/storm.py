@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import asyncpg
 import pytest
@@ -125,8 +125,8 @@ class Storm:
     def _looking(self, take: Callable[..., Awaitable[Held]]) -> Callable[..., Awaitable[Held]]:
         """What takes a connection and looks at it; half of those that are still open go on as they are."""
 
-        async def taken(pool: Pool, *, timeout_s: float = 5.0) -> Held:
-            held = await take(pool, timeout_s=timeout_s)
+        async def taken(pool: Pool, **given: Any) -> Held:
+            held = await take(pool, **given)
             if held.is_open and self._rng.random() < 0.5:
                 return held
             try:
