@@ -80,7 +80,7 @@ class Connection(Generic[T]):
 
     @strawberry.field(description="How many items the whole list has. Counted only when selected.")
     async def total_count(self) -> Count | None:
-        return self.resolved.get("total_count") or await self.counter()
+        return await self.counter()
 
 
 C = TypeVar("C", bound=Connection[Any])

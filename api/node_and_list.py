@@ -15,8 +15,9 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 from api.child_pages import Below, counts_of, within
 from api.connection import Connection
 from api.context import Info
+from api.execution.complete import may_have_resolved
 from api.execution.plan import Field
-from api.execution.written import may_have_resolved, of_field, wanted_of
+from api.execution.written import of_field, wanted_of
 from api.loaders import created_bounds
 from api.node import Node, Source
 from api.paging import JSON, PLACE, Pager
@@ -77,7 +78,7 @@ def _plan(info: Info, source: Source[Any]) -> _Plan | None:
     if wanted is None or not may_have_resolved(wanted.type) or source.is_partitioned or not _is_alone(info):
         return None
     found = [(each, below) for each in wanted.fields if (below := _below(each)) is not None]
-    if len(found) != 1 or len([each for each in wanted.fields if each.name == found[0][0].name]) != 1:
+    if len(found) != 1:
         return None
     ((field, below),) = found
     if not selects(of_field(info, field), "edges", "pageInfo"):

@@ -98,7 +98,7 @@ class InsightConnection(Connection[Insight]):
 
     @strawberry.field(description="Counts for narrowing the list further. Counted only when selected.")
     async def facets(self) -> InsightFacets | None:
-        return self.resolved.get("facets") or await self.faceter()  # type: ignore[no-any-return]
+        return await self.faceter()  # type: ignore[no-any-return]
 
 
 @strawberry.input(description="Narrows insights. Dismissed and expired ones are hidden unless asked for.")

@@ -61,7 +61,7 @@ class Column:
         except Exception as error:  # noqa: BLE001 - the same for every parent, and a field's failure for each
             self.values = [error] * len(sources)
             return
-        known = None if field.is_sync else self._run.known(field, sources)
+        known = None if field.is_sync else self._run.known(field, sources) or _resolved(field, sources)
         if known is not None:
             self.values = known
         elif field.how is How.BATCH:
@@ -99,6 +99,14 @@ class Column:
             return []
         self.kinds = kinds_of(self.values)
         return errands.waiting(self.values, self.kinds)
+
+
+def _resolved(field: Field, sources: list[Any]) -> list[Any] | None:
+    """What all of these have had resolved already."""
+    if not field.may_have_resolved or field.own is None:
+        return None
+    name = field.own.python_name
+    return [each.resolved[name] for each in sources] if all(name in each.resolved for each in sources) else None
 
 
 def _each(call: Callable[..., Any], sources: list[Any], arguments: dict[str, Any]) -> list[Any]:

@@ -15,9 +15,8 @@ from typing import Any, Final
 
 from graphql import GraphQLObjectType, Undefined
 
-from api.execution.complete import Leaf, Written, kinds_of
+from api.execution.complete import Leaf, Written, kinds_of, may_come_written
 from api.execution.plan import Field, How, Selection
-from api.execution.written import may_come_written, may_have_resolved
 
 # Python allows 20 blocks inside each other; what lies deeper is a hole.
 MAX_LOOPS: Final = 8
@@ -101,7 +100,7 @@ class _Writer:
                 else (self._completed(field, value), None)
             )
         hole = self._hole(field, is_there=False)
-        if is_deep or field.own is None or not may_have_resolved(field.parent):
+        if is_deep or field.own is None or not field.may_have_resolved:
             return "None", (hole, each)
         value, made = self._variable(), self._variable()
         self._write(f"{value} = {each}.resolved.get({field.own.python_name!r}, Hole)")

@@ -20,6 +20,7 @@ from graphql import (
     GraphQLID,
     GraphQLInt,
     GraphQLLeafType,
+    GraphQLObjectType,
     GraphQLString,
     Undefined,
 )
@@ -243,3 +244,21 @@ def gather(flat: list[Any], levels: list[Rows], non_null: tuple[bool, ...], *, h
         lists = [FAILED if isinstance(each, list) and any(item is FAILED for item in each) else each for each in lists]
         values = absorb(lists, is_non_null=must)
     return values
+
+
+def may_come_written(type_: GraphQLObjectType) -> bool:
+    """Whether a resolver may give objects of this type written: their class says so by `may_come_written`."""
+    return _says(type_, "may_come_written")
+
+
+def may_have_resolved(type_: GraphQLObjectType) -> bool:
+    """Whether objects of this type have values in `resolved`, by a field's Python name, that need not be awaited any more.
+
+    Their class says so by `may_have_resolved`. Where all objects of a column have one, the field's resolver is not called.
+    """
+    return _says(type_, "may_have_resolved")
+
+
+def _says(type_: GraphQLObjectType, what: str) -> bool:
+    definition = type_.extensions.get("strawberry-definition")
+    return bool(getattr(getattr(definition, "origin", None), what, False))

@@ -27,7 +27,7 @@ from strawberry.types.arguments import convert_arguments
 from strawberry.types.field import StrawberryField
 
 from api.execution.arguments import binder, copier, walk
-from api.execution.complete import Leaf
+from api.execution.complete import Leaf, may_have_resolved
 from api.execution.inputs import Inputs, UnusualValueError
 from api.execution.variables import Variables
 
@@ -141,7 +141,7 @@ class Field:
 
     __slots__ = (
         "_anew", "_bind", "_document", "_has_variables", "_selections", "_switches", "abstract", "call", "definition",
-        "details", "how", "info_name", "is_sync", "key", "lasting", "leaf", "name", "nodes", "non_null", "object", "origin", "own", "parent",
+        "details", "how", "info_name", "is_sync", "key", "lasting", "leaf", "may_have_resolved", "name", "nodes", "non_null", "object", "origin", "own", "parent",
         "path",
     )  # fmt: skip
 
@@ -186,6 +186,7 @@ class Field:
         own: StrawberryField | None = self.definition.extensions.get("strawberry-definition")
         self.own = own
         self.is_sync = False
+        self.may_have_resolved = own is not None and may_have_resolved(self.parent)
         if self.name == "__typename":
             self.how, self.call = How.TYPENAME, None
         elif not isinstance(own, StrawberryField) or not _is_direct(own, self._document.schema):

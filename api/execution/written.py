@@ -7,24 +7,6 @@ from graphql import GraphQLError, GraphQLObjectType
 from api.execution.plan import Field, Selection
 
 
-def may_come_written(type_: GraphQLObjectType) -> bool:
-    """Whether a resolver may give objects of this type written: their class says so by `may_come_written`."""
-    return _says(type_, "may_come_written")
-
-
-def may_have_resolved(type_: GraphQLObjectType) -> bool:
-    """Whether objects of this type have values in `resolved`, by a field's Python name, that need not be awaited any more.
-
-    Their class says so by `may_have_resolved`. The field's resolver gives the same.
-    """
-    return _says(type_, "may_have_resolved")
-
-
-def _says(type_: GraphQLObjectType, what: str) -> bool:
-    definition = type_.extensions.get("strawberry-definition")
-    return bool(getattr(getattr(definition, "origin", None), what, False))
-
-
 def wanted_here(info: Any) -> Selection | None:
     """What is wanted of the object that the resolver gives; None as for `wanted`."""
     field: Field | None = getattr(info, "planned", None)

@@ -134,7 +134,7 @@ def below(random: Random, fields: list[str]) -> str:
 
 
 # O5 has its people from the one statement, O4 its facets and its total.
-STATEMENTS: Final = {"O1": 1, "O2": 2, "O3": 2, "O4": 1, "O5": 1}
+STATEMENTS: Final = {"O1": 1, "O2": 2, "O3": 1, "O4": 1, "O5": 1}
 
 
 @pytest.mark.parametrize("who", ROLES)

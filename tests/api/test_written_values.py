@@ -90,6 +90,10 @@ class Shelf:
     async def grid(self) -> list[list[int]]:
         return self._of("grid", [[1], []])  # type: ignore[no-any-return]
 
+    @strawberry.field
+    async def color(self) -> str:
+        return self._of("color", "red")  # type: ignore[no-any-return]
+
 
 @strawberry.type
 class Query:
@@ -104,6 +108,8 @@ class Query:
     @strawberry.field
     def shelves(self, info: strawberry.Info) -> list[Shelf]:
         known: dict[str, Any] = {"best_part": Part(n=1), "parts": [Part(n=2), Part(n=3)], "size": 4, "grid": [[5, 6]]}
+        if "painted" in info.context.flags:
+            return [Shelf(name=each, resolved={"color": each}, asked=info.context.told) for each in ("blue", "green")]
         some: list[dict[str, Any]] = [{}, {"best_part": None, "size": 0}, {"parts": []}, known, {"size": "no number"}]
         return [
             Shelf(name=str(at), resolved=each, asked=info.context.told)
@@ -192,5 +198,9 @@ async def test_what_was_resolved_already_is_what_its_resolver_gives(way: int, fl
 async def test_what_was_resolved_already_is_not_asked_for() -> None:
     _, told = await asked("{ shelves { bestPart { n } size parts { n } } }", COMPILED)
     assert sorted(told) == ["0 best_part", "0 parts", "0 size", "1 parts", "2 best_part", "2 size"]
+    for way in (COMPILED, SLOTS):
+        ours, told = await asked("{ shelves { color } }", way, "painted")
+        assert ours == ({"data": {"shelves": [{"color": "blue"}, {"color": "green"}]}}, [])
+        assert told == []
     _, told = await asked("{ shelves { grid } }", COMPILED)
     assert sorted(told) == [f"{at} grid" for at in range(4)]  # lists of lists are for slots
