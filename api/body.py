@@ -7,6 +7,7 @@ keeps whole numbers exact and can say where the trouble is.
 import json
 import math
 import re
+from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple, NoReturn
 
@@ -20,6 +21,12 @@ _LONGEST_NUMBER: Final = 400
 _NEEDS_CARE: Final = re.compile(rb"\\u0000|\\u[dD][89a-fA-F]|[0-9]{%d}" % (_PLAIN_DIGITS + 1))
 
 
+# Bodies of plain documents, which dashboards send again and again: reading one costs as much as a statement's arguments.
+_REMEMBERED: Final = 500
+_REMEMBERED_BYTES: Final = 4_000
+_remembered: OrderedDict[bytes, tuple[str, str | None]] = OrderedDict()
+
+
 class Parameters(NamedTuple):
     """The four parameters of a GraphQL-over-HTTP request."""
 
@@ -31,6 +38,22 @@ class Parameters(NamedTuple):
 
 def parameters_of(body: bytes) -> Parameters:
     """Raises BadUserInputError that names the parameter, or the place inside `variables`."""
+    if len(body) > _REMEMBERED_BYTES:
+        return _parameters_of(body)
+    known = _remembered.get(body)
+    if known is None:
+        found = _parameters_of(body)
+        if found.variables or found.extensions:  # they are the caller's: nothing keeps them
+            return found
+        known = _remembered[body] = (found.query, found.operation_name)
+        if len(_remembered) > _REMEMBERED:
+            _remembered.popitem(last=False)
+    else:
+        _remembered.move_to_end(body)
+    return Parameters(*known, {}, {})
+
+
+def _parameters_of(body: bytes) -> Parameters:
     document = decode(body)
     if isinstance(document, list):
         raise BadUserInputError("Batches are not taken: send one operation.")

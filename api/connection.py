@@ -6,6 +6,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from operator import attrgetter
 from typing import Annotated, Any, ClassVar, Final, Generic, NamedTuple, TypeVar
 
@@ -96,7 +97,7 @@ class Order:
     is_descending: bool = True
     kind: type[cursor.SortValue] = datetime
 
-    @property
+    @cached_property
     def tag(self) -> str:
         return f"{self.attribute}{'-' if self.is_descending else '+'}"
 
@@ -118,15 +119,14 @@ class Page(NamedTuple):
         cls, first: int | None = None, after: str | None = None, last: int | None = None, before: str | None = None
     ) -> "Page":
         """Raises BadUserInputError that names the argument."""
-        given = {"first": present(first), "last": present(last)}
-        sizes: dict[str, int] = {name: size for name, size in given.items() if size is not None}
-        if len(sizes) == len(("first", "last")):
+        first, last = present(first), present(last)
+        if first is not None and last is not None:
             raise BadUserInputError("Give `first` or `last`, not both.", argument="first")
-        for name, size in sizes.items():
-            if not 1 <= size <= MAX_PAGE:
-                raise BadUserInputError(f"`{name}` must be between 1 and {MAX_PAGE}.", argument=name)
-        size = next(iter(sizes.values()), DEFAULT_PAGE)
-        return cls(size, "last" in sizes, present(after), present(before))
+        size = last if first is None else first
+        if size is not None and not 1 <= size <= MAX_PAGE:
+            name = "last" if first is None else "first"
+            raise BadUserInputError(f"`{name}` must be between 1 and {MAX_PAGE}.", argument=name)
+        return cls(DEFAULT_PAGE if size is None else size, last is not None, present(after), present(before))
 
 
 @dataclass(frozen=True, eq=False)

@@ -46,20 +46,22 @@ class Writing:
         """The page's edges, of the texts of its rows."""
         if self.frame is None:
             return Written(f"[{','.join(rows)}]")
+        if not rows:
+            return Written("[]")
         before, between, behind = self.frame
         pairs = zip(cursors, rows, strict=True) if self.is_cursor_first else zip(rows, cursors, strict=True)
-        return Written(f"[{','.join([f'{before}{one}{between}{other}{behind}' for one, other in pairs])}]")
+        return Written(f"[{before}{f'{behind},{before}'.join(map(between.join, pairs))}{behind}]")
 
 
 def writing_of(info: Any, source: Source[Any], along: Along) -> Writing | None:
     """How the edges of the resolver's connection are written; None where they cannot be."""
-    edge = wanted(info, EDGES)
-    if edge is None:
+    lasting: dict[Any, Writing | None] | None = getattr(info, "lasting", None)  # the engine's; graphql-core has none
+    if lasting is None:
         return None
-    lasting: dict[Any, Writing | None] = info.lasting
     key = ("written", source, along)
     if key not in lasting:
-        lasting[key] = _writing(edge, source, along)
+        edge = wanted(info, EDGES)
+        lasting[key] = _writing(edge, source, along) if edge else None
     return lasting[key]
 
 
