@@ -77,7 +77,7 @@ class Connection(Generic[T]):
     page_info: PageInfo = strawberry.field(description="Where the page lies in the list.")
     counter: strawberry.Private[Callable[[], Awaitable[Count]]]
     resolved: strawberry.Private[dict[str, Any]] = field(default_factory=dict)
-    beside: strawberry.Private[Any] = None
+    alongside: strawberry.Private[Any] = None
 
     @strawberry.field(description="How many items the whole list has. Counted only when selected.")
     async def total_count(self) -> Count | None:

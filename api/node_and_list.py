@@ -8,7 +8,7 @@ is read by itself, and the field of the list as ever: both give the same.
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from graphql import SelectionSetNode
+from graphql import FieldNode
 from sqlalchemy import ColumnElement, Select, bindparam, func, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
@@ -93,8 +93,8 @@ def _below(field: Field) -> Callable[..., Below] | None:
 
 def _is_alone(info: Info) -> bool:
     """Whether the operation asks for this one thing: several nodes are better read together."""
-    selections: SelectionSetNode = info._raw_info.operation.selection_set
-    return len(selections.selections) == 1 and info._raw_info.path.prev is None
+    selections = info._raw_info.operation.selection_set.selections
+    return len(selections) == 1 and isinstance(selections[0], FieldNode) and info._raw_info.path.prev is None
 
 
 def _select(

@@ -32,6 +32,7 @@ from api.connection import (
 )
 from api.context import Context, Info
 from api.errors import ForbiddenError
+from api.execution.written import is_wanted
 from api.filters import Where
 from api.node import Along, Source
 from api.selection import selected, selects
@@ -46,7 +47,7 @@ _PLACE_OF: Final = itemgetter(-1)
 COUNT: Final = "count"
 
 
-class Beside(NamedTuple):
+class Alongside(NamedTuple):
     """A value of the whole list that comes in each row of its written page, worked out once for all of them.
 
     It follows from its name and the page's filter, and has no binds but the filter's.
@@ -76,7 +77,7 @@ class Pager(Generic[T]):
     ) -> None:
         context = self.context = info.context
         self._given = (info, listing, order, page, where, nodes)
-        self.beside: Beside | None = None
+        self.alongside: Alongside | None = None
         self.listing = listing
         self.order = order
         self.page = page
@@ -125,8 +126,8 @@ class Pager(Generic[T]):
             statement = source.select(role, columns=self.columns, along=self.along)
         else:
             written: list[ColumnElement[Any]] = [self.writing.text.label(JSON)]
-            if self.beside:
-                written.insert(0, self.beside.value().label(self.beside.name))
+            if self.alongside:
+                written.insert(0, self.alongside.value().label(self.alongside.name))
             if self.has_places:
                 written.append(cursor.place(order.kind, order.column, source.id_column).label(PLACE))
             joins = tuple((attribute, ()) for attribute, _ in self.along)
@@ -230,41 +231,42 @@ async def root_page(
     where: Where,
     order: Order | None = None,
     *,
-    beside: Beside | None = None,
+    alongside: Alongside | None = None,
 ) -> C:
     """The connection of a root field: one statement, and one more for a count that is selected and did not come along.
 
-    What is `beside` a written page, and gives the count as well, is kept in the connection's `beside`.
+    What comes `alongside` a written page, and gives the count as well, is kept in the connection's `alongside`.
     """
     context = info.context
     readable(context, listing.source)
     pager = Pager(info, listing, order or listing.order, page, where)
     found: Sequence[Any] | None = ()
-    along: Any = None
+    came: Any = None
     if selects(info, "edges", "pageInfo"):
         if pager.writing:
-            is_counted = beside is None and selects(info, "totalCount")
-            pager.beside = Beside(COUNT, lambda: pager.total().scalar_subquery()) if is_counted else beside
+            is_counted = alongside is None and is_wanted(info, "totalCount")
+            total = Alongside(COUNT, lambda: pager.total().scalar_subquery())
+            pager.alongside = total if is_counted else alongside
         rows = await _fetched(pager)
         found = pager.read(rows)
         if found is None:
             pager = pager.plain()
             found = pager.read(await _fetched(pager))
-        elif pager.beside and rows:
-            along = rows[0][0]
+        elif pager.alongside and rows:
+            came = rows[0][0]
 
     async def count() -> Count:
         rows = await context.session.fetch(("count", *pager.count_shape), pager.total, **where.values)
         return count_of(rows[0][0])
 
     made = pager.connection(list(found or ()), kind, count)
-    if beside:
-        made.beside = along
-    elif along is not None:
-        made.resolved["total_count"] = count_of(along)
+    if alongside:
+        made.alongside = came
+    elif came is not None:
+        made.resolved["total_count"] = count_of(came)
     return made
 
 
 async def _fetched(pager: Pager[Any]) -> list[Record]:
-    beside = pager.beside and pager.beside.name
-    return await pager.context.session.fetch(("page", beside, *pager.shape), pager.select, **pager.values)
+    alongside = pager.alongside and pager.alongside.name
+    return await pager.context.session.fetch(("page", alongside, *pager.shape), pager.select, **pager.values)

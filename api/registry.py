@@ -22,14 +22,8 @@ async def load(context: Context, type_name: str | None, database_id: str | None)
     return await by_id(context, source, database_id) if source else None
 
 
-async def load_global(context: Context, value: str, argument: str = "id") -> Node | None:
-    """The node of a global id. Raises BadUserInputError for what is no ID."""
-    type_name, database_id = parse_id(value, argument)
-    return await load(context, type_name, database_id)
-
-
 async def load_all(context: Context, values: Sequence[str], argument: str = "ids") -> list[Node | None]:
-    """The nodes of many global ids in their order, one statement a type. Raises BadUserInputError as `load_global`."""
+    """The nodes of many global ids in their order, one statement a type. Raises BadUserInputError for what is no ID."""
     parsed = [parse_id(value, f"{argument}.{at}") for at, value in enumerate(values)]
     return await load_each(context, parsed)
 

@@ -1,4 +1,4 @@
-"""Commands sent ahead: their message goes out together with the statement that follows them, a round trip less.
+"""Commands sent ahead: their message goes out just before the statement that follows them, a round trip less.
 
 PostgreSQL takes messages one after the other, however early they come; asyncpg sends one and waits for its answer. So
 commands are put on the wire before the driver's own message, and their answer is taken off the wire before the driver
@@ -40,19 +40,28 @@ class Ahead(asyncio.Protocol):
         """The wire of asyncpg's connection, or of a pool's proxy of one; None where it is not found, being no public part."""
         raw = getattr(connection, "_con", connection)
         transport, driver = getattr(raw, "_transport", None), getattr(raw, "_protocol", None)
-        if not hasattr(transport, "set_protocol") or not hasattr(driver, "data_received"):
+        if not hasattr(transport, "set_protocol") or not hasattr(driver, "_is_cancelling"):
             return None
         return cls(transport, driver)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether nothing is under way: neither commands nor a cancellation of the driver's, whose answer would come first."""
+        return self.is_answered and not self._driver._is_cancelling()
 
     def send(self, sql: str) -> None:
         """Send commands as a simple message, whose rows are dropped; a statement of the driver has to follow at once.
 
-        That is run even where they have failed: it must be one that does nothing then.
+        That is run even where they have failed: it must be one that does nothing then. Raises ConnectionResetError where
+        the transport is closed already.
         """
         text = sql.encode()
         self.is_answered, self.failure = False, None
-        self._transport.set_protocol(self)
-        self._transport.write(b"Q" + (len(text) + _HEAD).to_bytes(4, "big") + text + b"\0")
+        try:
+            self._transport.set_protocol(self)
+            self._transport.write(b"Q" + (len(text) + _HEAD).to_bytes(4, "big") + text + b"\0")
+        except RuntimeError as error:  # uvloop's, of a transport that is closed
+            raise ConnectionResetError("the connection was lost") from error
 
     async def followed_by(self, statement: Awaitable[T]) -> T:
         """What the driver's statement gives. Raises what the commands failed for, if they did, instead of its own error."""

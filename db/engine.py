@@ -4,6 +4,7 @@ Everything that asyncpg would ask the server about types is asked when a connect
 """
 
 import asyncio
+import os
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
@@ -21,6 +22,7 @@ MIGRATOR: Final = "minutebook_migrator"
 OWNER: Final = "minutebook_owner"
 
 CONNECT_TIMEOUT_S: Final = 10.0
+_HERE: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _STATEMENTS_CACHED: Final = 1000
 
 # Naming a type in a statement makes asyncpg look it up, once per connection: three round trips that a request is spared.
@@ -93,7 +95,18 @@ async def open_pools(urls: Urls, *, api_size: int = 10, ingest_size: int = 5, po
     except BaseException:
         api.terminate()
         raise
-    return Pools(Pool(api, api_size), Pool(ingest, ingest_size))
+    sizes = ((api, urls.api, api_size), (ingest, urls.ingest, ingest_size))
+    return Pools(*(Pool(pool, size, at_once=readers_at_once(url)) for pool, url, size in sizes))
+
+
+def readers_at_once(url: str) -> int | None:
+    """Two for each processor and one more, where the database shares ours; None where it is on another machine."""
+    parts = urlsplit(url)
+    hosts = [parts.hostname, *(value for key, value in parse_qsl(parts.query) if key == "host")]
+    if not all(host is None or host.startswith("/") or host in _HERE for host in hosts):
+        return None
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return 2 * processors + 1
 
 
 async def open_pool(url: str, *, max_size: int, min_size: int = 1, pooler: str = "session") -> "asyncpg.Pool[Any]":

@@ -5,7 +5,6 @@ read gives its connection back before its transaction has ended: END goes out wi
 """
 
 import asyncio
-import os
 from collections import deque
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
@@ -32,7 +31,6 @@ KEPT_S: Final = 600.0
 # Where the database shares our processors, backends beyond two for each of them take these from one another: a page of tool
 # calls took up to 60 ms instead of 30, and a tenth more time in all. So who only reads then waits until a connection is given
 # back, or for PATIENCE_S: what is slow there keeps nobody for longer.
-AT_ONCE: Final = 2 * len(os.sched_getaffinity(0)) + 1
 PATIENCE_S: Final = 0.005
 
 # What any use of a connection may raise. InternalClientError is asyncpg's when a backend has said farewell but its socket
@@ -85,11 +83,15 @@ class _Waiter:
 
 
 class Pool:
-    """At most `size` connections. Nothing of it may be used from another event loop than that which opened it."""
+    """At most `size` connections, and of readers no more than `at_once` unless one has to wait for PATIENCE_S.
 
-    def __init__(self, pool: "asyncpg.Pool[Any]", size: int) -> None:
+    Nothing of it may be used from another event loop than that which opened it.
+    """
+
+    def __init__(self, pool: "asyncpg.Pool[Any]", size: int, *, at_once: int | None = None) -> None:
         self._pool = pool
         self._size = size
+        self._at_once = at_once or size
         self._taken = 0
         self._ready: list[Held] = []
         self._waiting: deque[_Waiter] = deque()
@@ -108,12 +110,12 @@ class Pool:
     async def take(self, *, timeout_s: float = 5.0, at_once: bool = False) -> Held:
         """A connection, the one used last first. End its transaction where it `is_open`.
 
-        Where AT_ONCE are in use already it waits for one of them, a moment, unless it is wanted `at_once`.
+        Where as many are in use as shall be at once, it waits for one of them, a moment, unless it is wanted `at_once`.
         Raises PoolExhaustedError, or asyncpg's errors of a new connection.
         """
         ready, is_admitted, until = self._ready, at_once, 0.0
         while True:
-            if is_admitted or self._taken - len(ready) < AT_ONCE:
+            if is_admitted or self._taken - len(ready) < self._at_once:
                 while ready:
                     held = ready.pop()
                     if not held.is_gone:
@@ -123,8 +125,9 @@ class Pool:
                     return await self._opened(timeout_s)
             until = until or self._loop.time() + timeout_s
             found = await self._next(_Waiter(self._loop, until, timeout_s))
-            if found is not None:
+            if found is not None and not found.is_gone:
                 return found
+            self._taken -= found is not None
             is_admitted = True
 
     def give_back(self, held: Held, *, is_open: bool = False) -> None:
@@ -168,7 +171,8 @@ class Pool:
         for timer in (self._timer, self._sweeper):
             if timer is not None:
                 timer.cancel()
-        ready, self._ready = self._ready, []
+        ready = self._ready.copy()
+        self._ready.clear()
         for held in ready:
             self._start(self._return(held))
         await self._pool.close()
@@ -221,7 +225,10 @@ class Pool:
                 free -= 1
                 each.told.set_result(None)
         self._waiting = deque(each for each in waiting if not each.told.done())
-        self._usher = self._loop.call_later(PATIENCE_S, self._look_after) if self._waiting else None
+        self._usher = None
+        if self._waiting:
+            left = self._waiting[0].since + PATIENCE_S - now
+            self._usher = self._loop.call_later(left if left > 0 else PATIENCE_S, self._look_after)
 
     def _left(self) -> None:
         self._taken -= 1

@@ -149,7 +149,7 @@ class Session:
             ends_another, ahead = held.is_open, held.ahead
             begin = self._begin_sql(ends_another=ends_another)
             try:
-                if ahead is None or method == "begin":
+                if ahead is None or not ahead.is_free or method == "begin":
                     await held.connection.execute(begin)
                     self._note_begun(held, method, sql)
                     return await _run(held, method, sql, *arguments)

@@ -16,12 +16,13 @@ from api.entities import project
 from api.entities import user as users
 from api.entities.references import Project, User
 from api.enums import SortDirection, described
+from api.execution.written import is_wanted
 from api.filters import DateTimeFilter, Where, plain, present
 from api.json_text import joined
 from api.loader import Batch
 from api.loaders import to_one, uuids
 from api.node import Joined, Node, Source
-from api.paging import Beside, root_page
+from api.paging import Alongside, root_page
 from api.scalars import JSON, UUID, DateTime
 from api.selection import selects
 from db import mirror, models
@@ -190,9 +191,9 @@ def _of_many(context: Context, given: InsightFilter | None) -> Batch:
     return load
 
 
-def _beside(info: Info, given: InsightFilter | None) -> Beside | None:
+def _alongside(info: Info, given: InsightFilter | None) -> Alongside | None:
     """The groups of the root's list as JSON, for its page to bring along."""
-    if not selects(info, "facets"):
+    if not is_wanted(info, "facets"):
         return None
     where, role = _without_dimensions(given), info.context.actor.role
 
@@ -203,7 +204,7 @@ def _beside(info: Info, given: InsightFilter | None) -> Beside | None:
         listed = func.coalesce(func.string_agg(text, literal_column("','")), literal_column("''"))
         return joined(("[", select(listed).scalar_subquery(), "]"))
 
-    return Beside("facets", value)
+    return Alongside("facets", value)
 
 
 def _without_dimensions(given: InsightFilter | None) -> Where:
@@ -257,8 +258,8 @@ def _with_facets(
     """The page with its facets, and its count from the same groups: it need not be counted once more."""
     if not selects(info, "facets"):
         return found
-    if found.beside is not None:
-        groups: Groups = orjson.loads(found.beside)
+    if found.alongside is not None:
+        groups: Groups = orjson.loads(found.alongside)
         found.resolved = {"facets": _facets_of(groups, given), "total_count": count_of(_total_of(groups, given))}
         return found
     context = info.context
@@ -299,8 +300,8 @@ class InsightQuery:
     ) -> InsightConnection | None:
         where = where_of(filter or None)
         page = Page.of(first, after, last, before)
-        order, beside = order_of(order_by or None), _beside(info, filter or None)
-        found = await root_page(info, InsightConnection, LISTING, page, where, order, beside=beside)
+        order, alongside = order_of(order_by or None), _alongside(info, filter or None)
+        found = await root_page(info, InsightConnection, LISTING, page, where, order, alongside=alongside)
         return _with_facets(found, info, where, filter or None, None)
 
 

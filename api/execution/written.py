@@ -41,6 +41,12 @@ def _selection(field: Field, type_: GraphQLObjectType | None) -> Selection | Non
         return None
 
 
+def is_wanted(info: Any, name: str) -> bool:
+    """Whether the field of this name is wanted below the resolver's own, switches applied; no where nothing is told."""
+    here = wanted_here(info)
+    return here is not None and any(each.name == name for each in here.fields)
+
+
 def wanted(info: Any, name: str) -> Selection | None:
     """What is wanted of the objects in the field of this name, below the resolver's own.
 

@@ -181,6 +181,9 @@ async def test_a_page_its_facets_and_its_total_are_one_statement(
         answer = await counter.ask(text, filter=given)
         assert answer.data
         assert len(answer.statements) == 1
+    switched = f"query ($filter: InsightFilter, $no: Boolean = false) {{ insights(filter: $filter) {{ edges {{ node {{ id }} }} ... @include(if: $no) {{ {FACETED} }} }} }}"
+    answer = await counter.ask(switched, filter=given)
+    assert not any("count(" in sql for sql in answer.statements)
     # An empty page brings nothing along.
     answer = await counter.ask(text, filter={**given, "severity": []})
     assert answer.data["insights"]["totalCount"]["value"] == 0

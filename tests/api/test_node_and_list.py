@@ -131,9 +131,31 @@ async def test_several_nodes_are_read_together_as_ever(ask_world: Client) -> Non
         f'n{at}: node(id: "{global_id("Conversation", each)}") {{ id ... on Conversation {{ {MESSAGES % ("first: 1", "")} }} }}'
         for at, each in enumerate((one, other, one))
     ]
-    together, alone = await both(ask_world, f"{{ {' '.join(parts)} }}", "alice")
-    assert together.statements == alone.statements
-    assert len(together.statements) == 2
+    for text in (f"{{ {' '.join(parts)} }}", f"{{ ...F }} fragment F on Query {{ {' '.join(parts)} }}"):
+        together, alone = await both(ask_world, text, "alice")
+        assert together.statements == alone.statements
+        assert len(together.statements) == 2
+
+
+async def test_arguments_of_the_list_are_taken_from_variables(ask_world: Client) -> None:
+    (database_id, *_) = await ids_of(ask_world, "alice")
+    text = """query ($id: ID!, $size: Int = 2, $after: String, $more: Boolean = true) { node(id: $id) { ... on Conversation {
+      title @include(if: $more) messages(first: $size, after: $after) { edges { cursor node { id } } totalCount @skip(if: $more) { value } } } } }"""
+    given: dict[str, Any] = {"id": global_id("Conversation", database_id)}
+    pages = []
+    for variables in ({}, {"size": 3}, {"size": 1}, {"size": 1, "more": False}, {"size": 0}, {"after": "nowhere"}):
+        for _ in range(2):
+            together = await ask_world.ask(text, "alice", **given, **variables)
+            with apart():
+                alone = await ask_world.ask(text, "alice", **given, **variables)
+            assert together.body.get("data") == alone.body.get("data")
+            assert together.codes == alone.codes
+        pages.append(together)
+    assert [len(each.data["node"]["messages"]["edges"]) for each in pages[:4]] == [2, 3, 1, 1]
+    assert [len(each.statements) for each in pages[:4]] == [1, 1, 1, 2]
+    after = pages[1].data["node"]["messages"]["edges"][0]["cursor"]
+    following = await ask_world.ask(text, "alice", **given, after=after)
+    assert following.data["node"]["messages"]["edges"] == pages[1].data["node"]["messages"]["edges"][1:]
 
 
 async def test_a_projects_documents_come_with_it(ask_world: Client) -> None:

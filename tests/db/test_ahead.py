@@ -147,6 +147,37 @@ async def test_an_argument_that_the_driver_refuses_leaves_the_connection_in_orde
         assert {row["tag"] for row in await session.fetch_text(READS[0])} == {STRANGER.organization_id}
 
 
+async def test_what_was_cancelled_on_a_connection_before_is_not_taken_for_begins_answer(
+    pools: Pools, messages: list[str]
+) -> None:
+    async def asleep(timeout_s: float | None) -> None:
+        async with pools.api.acquire() as connection:
+            await connection.execute("SELECT pg_sleep(3)", timeout=timeout_s)
+
+    for end in ("too late", "cancelled"):
+        task = asyncio.ensure_future(asleep(0.05 if end == "too late" else None))
+        await asyncio.sleep(0.04)
+        if end == "cancelled":
+            task.cancel()
+        with pytest.raises((TimeoutError, asyncio.CancelledError)):
+            await task
+        messages.clear()  # the driver is cancelling still: BEGIN waits for that, and goes out alone
+        async with act_as(pools, STRANGER) as session:
+            assert {row["tag"] for row in await session.fetch_text(READS[0])} == {STRANGER.organization_id}
+        assert messages == []
+    assert await whole(pools.api)
+
+
+async def test_a_transport_that_is_closed_already_is_a_lost_connection() -> None:
+    def closed(_: bytes) -> None:
+        raise RuntimeError("unable to perform operation; the handler is closed")
+
+    wire = Wire()
+    wire.write = closed  # type: ignore[method-assign,assignment]
+    with pytest.raises(ConnectionResetError):
+        wire.ahead.send("BEGIN")
+
+
 @pytest.mark.parametrize("place", ["begin", "statement"])
 @pytest.mark.parametrize("end", ["cancelled", "too late", "killed"])
 async def test_a_request_that_ends_while_begin_or_its_statement_runs_leaves_nothing(
@@ -256,6 +287,9 @@ class Wire:
 
     def data_received(self, data: bytes) -> None:
         self.received += data
+
+    def _is_cancelling(self) -> bool:
+        return False
 
 
 def message(kind: str, text: bytes = b"") -> bytes:

@@ -9,7 +9,7 @@ import pytest
 
 from db.bootstrap import bootstrap
 from db.embedded import EmbeddedServer
-from db.engine import NotBootstrappedError, Pools, Urls, at, check_ready, masked, open_pool, open_pools
+from db.engine import NotBootstrappedError, Pools, Urls, at, check_ready, masked, open_pool, open_pools, readers_at_once
 from db.pool import DatabaseUnavailableError
 from tests.databases import superuser
 
@@ -124,3 +124,21 @@ async def test_closing_does_not_wait_for_ever_for_a_connection_in_use(prepared: 
 async def test_a_database_without_extensions_is_said_to_lack_them(server: EmbeddedServer) -> None:
     with pytest.raises(NotBootstrappedError, match="minutebook migrate"):
         await open_pool(server.bootstrap_url, max_size=1)
+
+
+@pytest.mark.parametrize(
+    ("url", "is_here"),
+    [
+        ("postgresql://u@localhost/d", True),
+        ("postgresql://u@127.0.0.1:5433/d?sslmode=require", True),
+        ("postgresql://u@[::1]/d", True),
+        ("postgresql:///d?host=/run/postgresql", True),
+        ("postgresql://u@db.example.org/d", False),
+        ("postgresql://u@10.0.0.3/d", False),
+        ("postgresql:///d?host=db.example.org", False),
+    ],
+)
+def test_readers_are_kept_back_only_where_the_database_shares_the_processors(url: str, *, is_here: bool) -> None:
+    found = readers_at_once(url)
+    assert (found is not None) == is_here
+    assert found is None or (found >= 3 and found % 2 == 1)

@@ -123,7 +123,7 @@ async def test_a_connection_that_comes_when_its_waiter_has_given_up_goes_to_the_
 @pytest.fixture
 def few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """One connection in use is enough; who waits for it loses patience after a fifth of a second."""
-    monkeypatch.setattr(pools_of_ours, "AT_ONCE", 1)
+    monkeypatch.setattr("db.engine.readers_at_once", lambda _: 1)
     monkeypatch.setattr(pools_of_ours, "PATIENCE_S", 0.2)
 
 
@@ -138,6 +138,40 @@ async def test_where_enough_are_in_use_a_reader_gets_the_next_one_that_is_given_
         assert await waiting is one
     pool.give_back(one)
     assert await whole(pool)
+
+
+@pytest.mark.usefixtures("few_at_once")
+async def test_who_comes_later_waits_no_longer_than_who_came_first(urls: Urls) -> None:
+    async with planted_pools(urls, api_size=3) as pools:
+        pool, found = pools.api, [await pools.api.take()]
+        began = asyncio.get_running_loop().time()
+        waited: list[float] = []
+
+        async def wait(after_s: float) -> None:
+            await asyncio.sleep(after_s)
+            found.append(await pool.take())
+            waited.append(asyncio.get_running_loop().time() - began - after_s)
+
+        await asyncio.gather(wait(0), wait(0.1))
+        assert max(waited) < 0.29
+        for each in found:
+            pool.give_back(each)
+        assert await whole(pool)
+
+
+async def test_a_connection_lost_on_its_way_to_who_waits_is_replaced(urls: Urls) -> None:
+    async with planted_pools(urls, api_size=1) as pools:
+        pool = pools.api
+        one = await pool.take()
+        waiting = asyncio.ensure_future(pool.take())
+        await asyncio.sleep(0)
+        pool.give_back(one)
+        one.connection.terminate()
+        async with asyncio.timeout(1):
+            found = await waiting
+        assert found is not one
+        pool.give_back(found)
+        assert await whole(pool)
 
 
 @pytest.mark.usefixtures("few_at_once")
