@@ -8,7 +8,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import asyncpg
 import structlog
@@ -72,14 +72,13 @@ class Held:
             return True
 
 
-class _Waiter:
+class _Waiter(NamedTuple):
     """Somebody who waits for a connection, since when, and until when."""
 
-    __slots__ = ("since", "timeout_s", "told", "until")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, until: float, timeout_s: float) -> None:
-        self.told: asyncio.Future[Held | None] = loop.create_future()
-        self.since, self.until, self.timeout_s = loop.time(), until, timeout_s
+    told: "asyncio.Future[Held | None]"
+    since: float
+    until: float
+    timeout_s: float
 
 
 class Pool:
@@ -123,8 +122,9 @@ class Pool:
                     self._taken -= 1
                 if self._taken < self._size:
                     return await self._opened(timeout_s)
-            until = until or self._loop.time() + timeout_s
-            found = await self._next(_Waiter(self._loop, until, timeout_s))
+            now = self._loop.time()
+            until = until or now + timeout_s
+            found = await self._next(_Waiter(self._loop.create_future(), now, until, timeout_s))
             if found is not None and not found.is_gone:
                 return found
             self._taken -= found is not None
@@ -171,10 +171,8 @@ class Pool:
         for timer in (self._timer, self._sweeper):
             if timer is not None:
                 timer.cancel()
-        ready = self._ready.copy()
-        self._ready.clear()
-        for held in ready:
-            self._start(self._return(held))
+        while self._ready:
+            self._start(self._return(self._ready.pop()))
         await self._pool.close()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
@@ -234,8 +232,7 @@ class Pool:
         self._taken -= 1
         self._wake()
 
-    def _wake(self) -> None:
-        """There is room for another connection: whoever waits may open it."""
+    def _wake(self) -> None:  # there is room for another connection: whoever waits may open it
         self._tell(None)
 
     def _tell(self, what: Held | None) -> bool:

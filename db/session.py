@@ -28,15 +28,13 @@ log = structlog.get_logger(__name__)
 
 STATEMENT_TIMEOUT_MS: Final = 5_000
 APPEND: Final = "SELECT app.audit_append($1::jsonb)"
+PLAN_FOR_VALUES: Final = "SET LOCAL plan_cache_mode = force_custom_plan"
 
 Method = Literal["begin", "fetch", "execute"]
 """Whether a statement gives rows, or none, or nothing is run but the BEGIN."""
 
 # The changes under way in this process, by organization. It only tells which way is the cheaper one; both are right.
 _under_way: Counter[str] = Counter()
-
-
-PLAN_FOR_VALUES: Final = "SET LOCAL plan_cache_mode = force_custom_plan"
 
 
 class TransactionOverError(RuntimeError):
@@ -274,9 +272,7 @@ class Session:
 
 
 async def _run(held: Held, method: Method, sql: str, *arguments: Any) -> Any:
-    if method == "fetch":
-        return await held.connection.fetch(sql, *arguments)
-    return await held.connection.execute(sql) if method == "execute" else None
+    return await getattr(held.connection, method)(sql, *arguments) if method != "begin" else None
 
 
 @asynccontextmanager

@@ -6,33 +6,29 @@ from typing import Annotated, Any
 
 import orjson
 import strawberry
-from sqlalchemy import ColumnElement, Select, Text, any_, bindparam, cast, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, bindparam, or_
 from sqlalchemy import DateTime as SqlDateTime
 
 from api.child_pages import child_pages
 from api.connection import After, Before, Connection, Count, First, Last, Listing, Order, Page, count_of
-from api.context import Context, Info
+from api.context import Info
 from api.entities import project
 from api.entities import user as users
+from api.entities.insight_facets import Chosen, Groups, InsightFacets, alongside, facets_of, of_many, total_of
 from api.entities.references import Project, User
 from api.enums import SortDirection, described
-from api.execution.written import is_wanted
 from api.filters import DateTimeFilter, Where, plain, present
-from api.json_text import joined
-from api.loader import Batch
-from api.loaders import to_one, uuids
+from api.loaders import to_one
 from api.node import Joined, Node, Source
-from api.paging import Alongside, root_page
+from api.paging import root_page
 from api.scalars import JSON, UUID, DateTime
 from api.selection import selects
 from db import mirror, models
-from db.types import InsightType, Role, Severity
+from db.types import InsightType, Severity
 
 T = models.table(models.Insight)
 P = models.table(models.Project)
 PROJECT = "joined_project"
-Groups = list[tuple[str, str, int]]
-"""Severity, type, and how many have both."""
 
 
 @described("What insights are ordered by.", CREATED_AT="When they were noticed.", SEVERITY="How much they matter.")
@@ -73,24 +69,6 @@ class Insight(Node):
         return mirror.can(actor, T.name, "update", {"organization_id": actor.organization_id}) and mirror.allows(
             actor.role, T.name, "update", frozenset({"is_dismissed"})
         )
-
-
-@strawberry.type(description="How many insights have a severity.")
-class SeverityCount:
-    severity: Severity = strawberry.field(description="The severity.")
-    count: int = strawberry.field(description="How many have it.")
-
-
-@strawberry.type(description="How many insights are of a type.")
-class InsightTypeCount:
-    type: InsightType = strawberry.field(description="The type.")
-    count: int = strawberry.field(description="How many are of it.")
-
-
-@strawberry.type(description="Counts of the same filter, each without its own dimension.")
-class InsightFacets:
-    by_severity: list[SeverityCount] = strawberry.field(description="By severity, the gravest first.")
-    by_type: list[InsightTypeCount] = strawberry.field(description="By type, in the order of the enum.")
 
 
 @strawberry.type(description="A page of insights.")
@@ -162,90 +140,11 @@ OrderArgument = Annotated[
 ]
 
 
-def _counts(role: Role, where: Where, *keys: ColumnElement[Any]) -> Select[Any]:
-    """One look at a list without both dimensions, counted by both at once, and by `keys`."""
-    groups = (*keys, T.c.severity, T.c.insight_type)
-    tests = (mirror.where(role, T), *(clause() for clause in where.clauses))
-    return select(*groups, func.count().label("count")).where(*tests).group_by(*groups)
-
-
-def _of_many(context: Context, given: InsightFilter | None) -> Batch:
-    """The groups of many parents (None at the root) in one statement."""
-    where, role = _without_dimensions(given), context.actor.role
-
-    async def load(parents: list[str | None]) -> list[Groups]:
-        if parents == [None]:
-            return [[tuple(row) for row in await _grouped(())]]
-        found: dict[str | None, Groups] = {parent: [] for parent in parents}
-        for parent, *group in await _grouped((T.c.project_id,), parents=parents):
-            found[parent].append(tuple(group))
-        return [found[parent] for parent in parents]
-
-    async def _grouped(keys: tuple[ColumnElement[Any], ...], **values: Any) -> list[Any]:
-        def build() -> Select[Any]:
-            counts = _counts(role, where, *keys)
-            return counts.where(T.c.project_id == any_(uuids("parents"))) if keys else counts
-
-        return await context.session.fetch(("facets", bool(keys), where.shape), build, **where.values, **values)
-
-    return load
-
-
-def _alongside(info: Info, given: InsightFilter | None) -> Alongside | None:
-    """The groups of the root's list as JSON, for its page to bring along."""
-    if not is_wanted(info, "facets"):
-        return None
-    where, role = _without_dimensions(given), info.context.actor.role
-
-    def value() -> ColumnElement[Any]:
-        group = _counts(role, where).subquery("group")
-        columns = (group.c.severity, group.c.insight_type, cast(group.c.count, Text))
-        text = joined(('["', columns[0], '","', columns[1], '",', columns[2], "]"))
-        listed = func.coalesce(func.string_agg(text, literal_column("','")), literal_column("''"))
-        return joined(("[", select(listed).scalar_subquery(), "]"))
-
-    return Alongside("facets", value)
-
-
 def _without_dimensions(given: InsightFilter | None) -> Where:
     return where_of(given, without=("severity", "type"))
 
 
-def _facets_of(groups: Groups, given: InsightFilter | None) -> InsightFacets:
-    """Each dimension's counts: narrowed by the other one, not by itself."""
-    severities, types = _chosen(given)
-    by_severity: dict[str, int] = {}
-    by_type: dict[str, int] = {}
-    for severity, type_, count in groups:
-        if types is None or type_ in types:
-            by_severity[severity] = by_severity.get(severity, 0) + count
-        if severities is None or severity in severities:
-            by_type[type_] = by_type.get(type_, 0) + count
-    return InsightFacets(
-        by_severity=[
-            SeverityCount(severity=each, count=by_severity[text])
-            for text, each in _GRAVEST_FIRST
-            if text in by_severity
-        ],
-        by_type=[InsightTypeCount(type=each, count=by_type[text]) for text, each in _TYPES if text in by_type],
-    )
-
-
-def _total_of(groups: Groups, given: InsightFilter | None) -> int:
-    """How many are in the groups that the filter lets through."""
-    severities, types = _chosen(given)
-    return sum(
-        count
-        for severity, type_, count in groups
-        if (severities is None or severity in severities) and (types is None or type_ in types)
-    )
-
-
-_GRAVEST_FIRST = [(each.value, each) for each in reversed(Severity)]
-_TYPES = [(each.value, each) for each in InsightType]
-
-
-def _chosen(given: InsightFilter | None) -> tuple[set[object] | None, set[object] | None]:
+def _chosen(given: InsightFilter | None) -> Chosen:
     """The severities and the types that are asked for; None for all."""
     asked = (given.severity, given.type) if given else (None, None)
     severities, types = (None if present(each) is None else {plain(one) for one in each or ()} for each in asked)
@@ -258,18 +157,19 @@ def _with_facets(
     """The page with its facets, and its count from the same groups: it need not be counted once more."""
     if not selects(info, "facets"):
         return found
+    chosen = _chosen(given)
     if found.alongside is not None:
         groups: Groups = orjson.loads(found.alongside)
-        found.resolved = {"facets": _facets_of(groups, given), "total_count": count_of(_total_of(groups, given))}
+        found.resolved = {"facets": facets_of(groups, chosen), "total_count": count_of(total_of(groups, chosen))}
         return found
     context = info.context
-    loader = context.loader(("facets", parent is None, where.key), lambda: _of_many(context, given))
+    loader = context.loader(("facets", parent is None, where.key), lambda: of_many(context, _without_dimensions(given)))
 
     async def facets() -> InsightFacets:
-        return _facets_of(await loader.load(parent), given)
+        return facets_of(await loader.load(parent), chosen)
 
     async def total() -> Count:
-        return count_of(_total_of(await loader.load(parent), given))
+        return count_of(total_of(await loader.load(parent), chosen))
 
     found.faceter, found.counter = facets, total
     return found
@@ -300,8 +200,8 @@ class InsightQuery:
     ) -> InsightConnection | None:
         where = where_of(filter or None)
         page = Page.of(first, after, last, before)
-        order, alongside = order_of(order_by or None), _alongside(info, filter or None)
-        found = await root_page(info, InsightConnection, LISTING, page, where, order, alongside=alongside)
+        order, facets = order_of(order_by or None), alongside(info, _without_dimensions(filter or None))
+        found = await root_page(info, InsightConnection, LISTING, page, where, order, alongside=facets)
         return _with_facets(found, info, where, filter or None, None)
 
 

@@ -27,20 +27,6 @@ async def pools(urls: Urls) -> AsyncIterator[Pools]:
         yield pools
 
 
-@pytest.fixture
-def messages(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What was sent ahead."""
-    sent: list[str] = []
-    send = Ahead.send
-
-    def told(ahead: Ahead, sql: str) -> None:
-        sent.append(sql)
-        send(ahead, sql)
-
-    monkeypatch.setattr(Ahead, "send", told)
-    return sent
-
-
 async def end_active(urls: Urls, how: str) -> None:
     """Cancel or terminate what the login of requests runs just now."""
     async with superuser(urls) as connection:

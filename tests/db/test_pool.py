@@ -9,7 +9,6 @@ from asyncpg.pool import PoolConnectionProxy
 
 from db import pool as pools_of_ours
 from db.actor import begin_sql
-from db.ahead import Ahead
 from db.engine import Pools, Urls, open_pools
 from db.pool import CONNECTION_ERRORS, Held, Pool, PoolExhaustedError
 from db.session import Limits, act_as
@@ -270,22 +269,15 @@ async def test_what_was_left_in_a_transaction_by_its_user_is_closed(pool: Pool) 
 # ── a read that is ended later ───────────────────────────────────────────────────────────────────────────────────────
 @pytest.mark.usefixtures("held_open")
 async def test_the_end_of_a_read_goes_out_with_the_next_beginning_as_somebody_else(
-    urls: Urls, pools: Pools, monkeypatch: pytest.MonkeyPatch
+    urls: Urls, pools: Pools, messages: list[str]
 ) -> None:
     before = await read(pools)
     assert len(await busy(urls, within_s=0.1)) == 1
-    seen: list[str] = []
-    send = Ahead.send
-
-    def told(ahead: Ahead, sql: str) -> None:
-        seen.append(sql)
-        send(ahead, sql)
-
-    monkeypatch.setattr(Ahead, "send", told)
+    messages.clear()
     async with act_as(pools, STRANGER) as session:
         [row] = await session.fetch_text("SELECT pg_backend_pid() AS pid, current_setting('app.organization_id') AS o")
         assert session._held is not None
-        session._held.connection.add_query_logger(lambda record: seen.append(record.query))
+        session._held.connection.add_query_logger(lambda record: messages.append(record.query))
         assert {each["tag"] for each in await session.fetch_text(READS[0])} == {STRANGER.organization_id}
     assert (row["pid"], row["o"]) == (before, STRANGER.organization_id)
     async with act_as(pools, MEMBER, read_only=False) as session:
@@ -293,7 +285,7 @@ async def test_the_end_of_a_read_goes_out_with_the_next_beginning_as_somebody_el
         await session.fetch_text(BACKEND)
     await asyncio.sleep(0)
     # The first statement came before the driver's logger; each first COMMIT is of the read before.
-    assert [each.split(";")[0] for each in seen] == ["COMMIT", READS[0], "COMMIT", BACKEND, "SELECT 1"]
+    assert [each.split(";")[0] for each in messages] == ["COMMIT", READS[0], "COMMIT", BACKEND, "SELECT 1"]
 
 
 @pytest.mark.usefixtures("held_open")
