@@ -170,6 +170,37 @@ async def test_what_is_read_along_is_what_a_statement_of_its_own_gives(
             assert len(along.statements) == len(apart.statements) - 1
 
 
+# ── a node and its list ──────────────────────────────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize("who", PRINCIPALS, ids=str)
+async def test_a_node_and_its_list_are_of_the_callers_own(
+    twins: House, who: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of ids that both organizations have, and that only one of them or somebody else has."""
+
+    async def none(*_: object) -> list[Any]:
+        return []
+
+    asks = [
+        f'{{node(id:"{global_id("Conversation", uid(slug, "conversation", name, "live"))}")'
+        "{...on Conversation{title messages(first:9){edges{node{id content}}}}}}"
+        for slug in (NORTH, SOUTH)
+        for name in ("wanda", "ana")
+    ] + [
+        f'{{node(id:"{global_id("Project", uid(slug, "project", name))}")'
+        "{...on Project{name documents(first:9){edges{node{id title}}}}}}"
+        for slug in (NORTH, SOUTH)
+        for name in ("kitchen", "roof")
+    ]
+    for text in asks:
+        together = await asked(twins.client, text, who)
+        with monkeypatch.context() as patch:
+            patch.setattr("api.schema.node_and_list", none)
+            apart = await asked(twins.client, text, who)
+        assert told(together) == told(apart), text
+        if together.body["data"]["node"] and together.statements:
+            assert len(together.statements) < len(apart.statements)
+
+
 # ── the viewer ───────────────────────────────────────────────────────────────────────────────────────────────────────
 async def test_who_is_in_two_organizations_is_shown_the_current_ones_settings(twins: House) -> None:
     for slug, name, tier in ((NORTH, "Builders", "FREE"), (SOUTH, "South", "BYOK")):
